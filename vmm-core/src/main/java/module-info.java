@@ -1,0 +1,8 @@
+/** The machine, its boot, its devices and the command line. */
+module dev.holdover.core {
+    requires transitive dev.holdover.memory;
+    requires transitive dev.holdover.kvm;
+    requires info.picocli;
+
+    exports dev.holdover.machine;
+}

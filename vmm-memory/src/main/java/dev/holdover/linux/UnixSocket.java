@@ -1,0 +1,250 @@
+package dev.holdover.linux;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A unix(7) socket that can pass file descriptors (SCM_RIGHTS). The JDK's own cannot, and hides its descriptor. */
+public final class UnixSocket implements AutoCloseable {
+    /** The kinds of unix(7) sockets. */
+    public enum Kind {
+        STREAM(1),
+        DATAGRAM(2),
+        SEQPACKET(5);
+
+        private final int number;
+
+        Kind(int number) {
+            this.number = number;
+        }
+    }
+
+    /** As many descriptors as one message may carry (SCM_MAX_FD). */
+    public static final int MAX_FDS = 253;
+
+    private static final int AF_UNIX = 1;
+    private static final int SOCK_CLOEXEC = 0x80000;
+    private static final int SOCK_NONBLOCK = 0x800;
+    private static final int SOL_SOCKET = 1;
+    private static final int SCM_RIGHTS = 1;
+    private static final int SO_PEERCRED = 17;
+    private static final int MSG_NOSIGNAL = 0x4000;
+    private static final int MSG_CMSG_CLOEXEC = 0x40000000;
+    private static final int MSG_CTRUNC = 0x8;
+    private static final int MAX_PATH = 107;
+    // struct msghdr: name@0 namelen@8 iov@16 iovlen@24 control@32 controllen@40 flags@48
+    private static final int MSGHDR_SIZE = 56;
+    private static final int CMSG_HEADER = 16;
+
+    private final Fd fd;
+
+    public UnixSocket(Fd fd) {
+        this.fd = fd;
+    }
+
+    /** A listening socket at a path, which must not exist; created with mode 0600. Non-blocking. */
+    public static UnixSocket listen(Kind kind, String path) {
+        UnixSocket socket = create(kind, path, SOCK_NONBLOCK);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment address = address(arena, path);
+            // fchmod(2) on the unbound socket would be ignored by bind(2); the umask is the process's. So: bind,
+            // then chmod before listen(2): until then every connect(2) is refused.
+            ErrnoException.check(
+                    "bind " + path,
+                    Syscall.call(Syscall.BIND, socket.fd.number(), address.address(), address.byteSize()));
+            if (!path.startsWith("@")) {
+                ErrnoException.check(
+                        "chmod " + path,
+                        Syscall.call(Syscall.CHMOD, Fd.cString(arena, path).address(), 0600));
+            }
+            if (kind != Kind.DATAGRAM) {
+                ErrnoException.check("listen " + path, Syscall.call(Syscall.LISTEN, socket.fd.number(), 16));
+            }
+            return socket;
+        } catch (RuntimeException e) {
+            socket.close();
+            throw e;
+        }
+    }
+
+    /** Connects to a path; blocks while the other side's backlog is full. */
+    public static UnixSocket connect(Kind kind, String path) {
+        UnixSocket socket = create(kind, path, 0);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment address = address(arena, path);
+            ErrnoException.check(
+                    "connect " + path,
+                    Syscall.call(Syscall.CONNECT, socket.fd.number(), address.address(), address.byteSize()));
+            return socket;
+        } catch (RuntimeException e) {
+            socket.close();
+            throw e;
+        }
+    }
+
+    /** Two sockets connected to each other. */
+    public static UnixSocket[] pair(Kind kind) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment pair = arena.allocate(8, 8);
+            ErrnoException.check(
+                    "socketpair",
+                    Syscall.call(Syscall.SOCKETPAIR, AF_UNIX, kind.number | SOCK_CLOEXEC, 0, pair.address()));
+            return new UnixSocket[] {
+                new UnixSocket(Fd.adopt(pair.get(ValueLayout.JAVA_INT, 0), "socket")),
+                new UnixSocket(Fd.adopt(pair.get(ValueLayout.JAVA_INT, 4), "socket"))
+            };
+        }
+    }
+
+    private static UnixSocket create(Kind kind, String path, int flags) {
+        int type = kind.number | SOCK_CLOEXEC | flags;
+        long result = Syscall.call(Syscall.SOCKET, AF_UNIX, type, 0);
+        return new UnixSocket(Fd.adopt((int) ErrnoException.check("socket", result), path));
+    }
+
+    /** struct sockaddr_un; a path that starts with '@' names the abstract namespace. */
+    private static MemorySegment address(Arena arena, String path) {
+        byte[] bytes = path.getBytes(StandardCharsets.UTF_8);
+        boolean isAbstract = path.startsWith("@");
+        if (bytes.length == 0 || bytes.length > MAX_PATH) {
+            throw new VmmException("socket path " + path + " has " + bytes.length + " bytes, a unix socket's has 1 to "
+                    + MAX_PATH + ": use a shorter one");
+        }
+        MemorySegment address = arena.allocate(2 + bytes.length + (isAbstract ? 0 : 1), 2);
+        address.set(ValueLayout.JAVA_SHORT, 0, (short) AF_UNIX);
+        MemorySegment.copy(bytes, 0, address, ValueLayout.JAVA_BYTE, 2, bytes.length);
+        if (isAbstract) {
+            address.set(ValueLayout.JAVA_BYTE, 2, (byte) 0);
+        }
+        return address;
+    }
+
+    public Fd fd() {
+        return fd;
+    }
+
+    /** Accepts a connection, non-blocking; null if none waits. */
+    public UnixSocket accept() {
+        long result = Syscall.call(Syscall.ACCEPT4, fd.number(), 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (Errno.EAGAIN.is(result) || Errno.EINTR.is(result) || Errno.ECONNABORTED.is(result)) {
+            return null;
+        }
+        return new UnixSocket(Fd.adopt((int) ErrnoException.check("accept " + fd.name(), result), fd.name()));
+    }
+
+    /** Who is at the other side: pid, uid and gid at the time of connect (SO_PEERCRED). */
+    public record Peer(int pid, int uid, int gid) {}
+
+    public Peer peer() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment cred = arena.allocate(12, 4);
+            MemorySegment length = arena.allocateFrom(ValueLayout.JAVA_INT, 12);
+            ErrnoException.check(
+                    "getsockopt SO_PEERCRED",
+                    Syscall.call(
+                            Syscall.GETSOCKOPT,
+                            fd.number(),
+                            SOL_SOCKET,
+                            SO_PEERCRED,
+                            cred.address(),
+                            length.address(),
+                            0));
+            return new Peer(
+                    cred.get(ValueLayout.JAVA_INT, 0),
+                    cred.get(ValueLayout.JAVA_INT, 4),
+                    cred.get(ValueLayout.JAVA_INT, 8));
+        }
+    }
+
+    /**
+     * Sends bytes, with descriptors on the first of them. Returns the bytes taken (a stream may take fewer; then the
+     * descriptors are gone with them) or {@code -errno}; never SIGPIPE, but EPIPE.
+     */
+    public long trySend(MemorySegment bytes, List<Fd> fds) {
+        if (fds.size() > MAX_FDS) {
+            throw new IllegalArgumentException(fds.size() + " descriptors in one message");
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment message = message(arena, bytes, fds.isEmpty() ? 0 : space(fds.size()));
+            if (!fds.isEmpty()) {
+                MemorySegment control = control(message);
+                control.set(ValueLayout.JAVA_LONG, 0, CMSG_HEADER + 4L * fds.size());
+                control.set(ValueLayout.JAVA_INT, 8, SOL_SOCKET);
+                control.set(ValueLayout.JAVA_INT, 12, SCM_RIGHTS);
+                for (int i = 0; i < fds.size(); i++) {
+                    control.set(
+                            ValueLayout.JAVA_INT,
+                            CMSG_HEADER + 4L * i,
+                            fds.get(i).number());
+                }
+            }
+            return Syscall.call(Syscall.SENDMSG, fd.number(), message.address(), MSG_NOSIGNAL);
+        }
+    }
+
+    /**
+     * What came with one recvmsg(2).
+     *
+     * @param bytes how many bytes, 0 at the end of a stream, or {@code -errno}
+     * @param fds the descriptors that came with them, now owned by the receiver
+     * @param fdsLost whether the kernel had to drop some (MSG_CTRUNC)
+     */
+    public record Received(long bytes, List<Fd> fds, boolean fdsLost) {}
+
+    /** Receives bytes and up to {@link #MAX_FDS} descriptors, which are CLOEXEC. Blocks if the socket does. */
+    public Received receive(MemorySegment into) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment message = message(arena, into, space(MAX_FDS));
+            long n = Syscall.call(Syscall.RECVMSG, fd.number(), message.address(), MSG_CMSG_CLOEXEC);
+            if (n < 0) {
+                return new Received(n, List.of(), false);
+            }
+            List<Fd> fds = new ArrayList<>();
+            MemorySegment control = control(message);
+            long length = message.get(ValueLayout.JAVA_LONG, 40);
+            long at = 0;
+            while (at + CMSG_HEADER <= length) {
+                long cmsgLength = control.get(ValueLayout.JAVA_LONG, at);
+                if (control.get(ValueLayout.JAVA_INT, at + 8) == SOL_SOCKET
+                        && control.get(ValueLayout.JAVA_INT, at + 12) == SCM_RIGHTS) {
+                    for (long i = at + CMSG_HEADER; i + 4 <= at + cmsgLength; i += 4) {
+                        fds.add(Fd.adopt(control.get(ValueLayout.JAVA_INT, i), "received fd"));
+                    }
+                }
+                at += Math.max(CMSG_HEADER, (cmsgLength + 7) & ~7L);
+            }
+            boolean lost = (message.get(ValueLayout.JAVA_INT, 48) & MSG_CTRUNC) != 0;
+            return new Received(n, fds, lost);
+        }
+    }
+
+    /** A msghdr with one iovec and room for {@code controlSpace} bytes of control data behind both. */
+    private static MemorySegment message(Arena arena, MemorySegment bytes, long controlSpace) {
+        MemorySegment message = arena.allocate(MSGHDR_SIZE + 16 + controlSpace, 8);
+        message.set(ValueLayout.JAVA_LONG, 16, message.address() + MSGHDR_SIZE);
+        message.set(ValueLayout.JAVA_LONG, 24, 1);
+        message.set(ValueLayout.JAVA_LONG, MSGHDR_SIZE, bytes.address());
+        message.set(ValueLayout.JAVA_LONG, MSGHDR_SIZE + 8, bytes.byteSize());
+        if (controlSpace > 0) {
+            message.set(ValueLayout.JAVA_LONG, 32, message.address() + MSGHDR_SIZE + 16);
+            message.set(ValueLayout.JAVA_LONG, 40, controlSpace);
+        }
+        return message;
+    }
+
+    private static MemorySegment control(MemorySegment message) {
+        return message.asSlice(MSGHDR_SIZE + 16);
+    }
+
+    private static long space(int fds) {
+        return CMSG_HEADER + ((4L * fds + 7) & ~7L);
+    }
+
+    @Override
+    public void close() {
+        fd.close();
+    }
+}
