@@ -1,0 +1,105 @@
+package dev.holdover.kvm;
+
+import dev.holdover.kvm.state.Cpuid;
+import dev.holdover.linux.Errno;
+import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Fd;
+import dev.holdover.linux.VmmException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/** /dev/kvm: what this host's KVM can do, and the way to make VMs. Any thread. */
+public final class Kvm implements AutoCloseable {
+    private static final int API_VERSION = 12;
+    private static final int MAX_MSRS = 4096;
+
+    private final Fd fd;
+
+    private Kvm(Fd fd) {
+        this.fd = fd;
+    }
+
+    /** Opens /dev/kvm and checks the API version, which has been 12 since 2007. */
+    public static Kvm open() {
+        Fd fd;
+        try {
+            fd = Fd.open("/dev/kvm", Fd.O_RDWR);
+        } catch (ErrnoException e) {
+            throw new VmmException(whyNot(e.errno()), e);
+        }
+        Kvm kvm = new Kvm(fd);
+        long version = fd.tryIoctl(KvmIoctl.KVM_GET_API_VERSION, 0);
+        if (version != API_VERSION) {
+            fd.close();
+            throw new VmmException("/dev/kvm speaks API version " + version + ", not " + API_VERSION
+                    + ": it is not the KVM this VMM knows");
+        }
+        return kvm;
+    }
+
+    private static String whyNot(Errno errno) {
+        String failed = "cannot open /dev/kvm: " + errno.name() + " (" + errno.text() + "): ";
+        return failed
+                + switch (errno) {
+                    case ENOENT, ENODEV, ENXIO ->
+                        "this host offers no KVM: enable virtualisation in its firmware (or nesting, if it is a VM) and"
+                                + " load kvm_intel or kvm_amd";
+                    case EACCES, EPERM -> "add your user to the group kvm, or run as root";
+                    default -> "see the kernel's log";
+                };
+    }
+
+    /** KVM_CHECK_EXTENSION: 0 if it is lacking, else 1 or what the capability counts. */
+    public int check(KvmCap cap) {
+        return (int) fd.ioctl("ioctl KVM_CHECK_EXTENSION", KvmIoctl.KVM_CHECK_EXTENSION, cap.number());
+    }
+
+    public boolean has(KvmCap cap) {
+        return check(cap) > 0;
+    }
+
+    /** KVM_CREATE_VM. May take milliseconds. EINTR is tried again: creating waits for other CPUs. */
+    public KvmVm createVm() {
+        long result;
+        do {
+            result = fd.tryIoctl(KvmIoctl.KVM_CREATE_VM, 0);
+        } while (Errno.EINTR.is(result));
+        ErrnoException.check("ioctl KVM_CREATE_VM", result);
+        return new KvmVm(Fd.adopt((int) result, "VM"), vcpuMappingSize());
+    }
+
+    /** KVM_GET_VCPU_MMAP_SIZE, bytes. */
+    private int vcpuMappingSize() {
+        return (int) fd.ioctl("ioctl KVM_GET_VCPU_MMAP_SIZE", KvmIoctl.KVM_GET_VCPU_MMAP_SIZE, 0);
+    }
+
+    /** KVM_GET_SUPPORTED_CPUID: what the host's CPU and KVM can show a guest. */
+    public Cpuid supportedCpuid() {
+        for (int room = 128; ; room *= 2) {
+            Cpuid cpuid = new Cpuid(room);
+            long result = fd.tryIoctl(
+                    KvmIoctl.KVM_GET_SUPPORTED_CPUID, cpuid.segment().address());
+            if (!Errno.E2BIG.is(result) || room >= 4096) {
+                ErrnoException.check("ioctl KVM_GET_SUPPORTED_CPUID", result);
+                return cpuid;
+            }
+        }
+    }
+
+    /** KVM_GET_MSR_INDEX_LIST: the MSRs that KVM says it saves and restores. It may refuse some of them yet. */
+    public int[] msrIndexes() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment list = arena.allocate(4 + 4L * MAX_MSRS, 4);
+            list.set(ValueLayout.JAVA_INT, 0, MAX_MSRS);
+            fd.ioctl("ioctl KVM_GET_MSR_INDEX_LIST", KvmIoctl.KVM_GET_MSR_INDEX_LIST, list);
+            int count = list.get(ValueLayout.JAVA_INT, 0);
+            return list.asSlice(4, 4L * count).toArray(ValueLayout.JAVA_INT);
+        }
+    }
+
+    @Override
+    public void close() {
+        fd.close();
+    }
+}

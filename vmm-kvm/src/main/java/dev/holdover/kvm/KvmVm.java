@@ -1,0 +1,193 @@
+package dev.holdover.kvm;
+
+import dev.holdover.linux.EventFd;
+import dev.holdover.linux.Fd;
+import dev.holdover.linux.Mapping;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/** A VM fd. Any thread; KVM serialises. Closed after all its vCPUs, which keep the VM alive. */
+public final class KvmVm implements AutoCloseable {
+    /** The irqchips of {@code struct kvm_irqchip}. */
+    public static final int PIC_MASTER = 0;
+
+    public static final int PIC_SLAVE = 1;
+    public static final int IOAPIC = 2;
+
+    public static final int IRQCHIP_SIZE = 520;
+    public static final int PIT_SIZE = 112;
+    public static final int CLOCK_SIZE = 48;
+
+    private static final int KVM_MEM_READONLY = 1 << 1;
+    private static final int KVM_PIT_SPEAKER_DUMMY = 1;
+    private static final int KVM_IRQFD_FLAG_DEASSIGN = 1;
+    private static final int KVM_IOEVENTFD_FLAG_DATAMATCH = 1;
+    private static final int KVM_IOEVENTFD_FLAG_DEASSIGN = 1 << 2;
+
+    private final Fd fd;
+    private final int vcpuMappingSize;
+
+    KvmVm(Fd fd, int vcpuMappingSize) {
+        this.fd = fd;
+        this.vcpuMappingSize = vcpuMappingSize;
+    }
+
+    /** KVM_CHECK_EXTENSION on the VM, where some capabilities (XSAVE2) tell more than on /dev/kvm. */
+    public int check(KvmCap cap) {
+        return (int) fd.ioctl("ioctl KVM_CHECK_EXTENSION", KvmIoctl.KVM_CHECK_EXTENSION, cap.number());
+    }
+
+    /** KVM_SET_TSS_ADDR: three unused pages below 4 GiB, for Intel hosts. Before the vCPUs. */
+    public void setTssAddress(long gpa) {
+        fd.ioctl("ioctl KVM_SET_TSS_ADDR", KvmIoctl.KVM_SET_TSS_ADDR, gpa);
+    }
+
+    /** KVM_SET_IDENTITY_MAP_ADDR: one unused page below 4 GiB, for Intel hosts. Before the vCPUs. */
+    public void setIdentityMapAddress(long gpa) {
+        try (Arena arena = Arena.ofConfined()) {
+            fd.ioctl(
+                    "ioctl KVM_SET_IDENTITY_MAP_ADDR",
+                    KvmIoctl.KVM_SET_IDENTITY_MAP_ADDR,
+                    arena.allocateFrom(ValueLayout.JAVA_LONG, gpa));
+        }
+    }
+
+    /**
+     * KVM_SET_USER_MEMORY_REGION: makes memory of this process appear as guest RAM or ROM; size 0 takes a slot away.
+     * Addresses and size are multiples of the page size. The memory stays mapped while the slot is there. Costs
+     * milliseconds once there is an irqchip or an ioeventfd. EEXIST if it overlaps another slot, ENOMEM.
+     */
+    public void setMemorySlot(int slot, long gpa, MemorySegment memory, boolean readOnly) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment region = arena.allocate(32, 8);
+            region.set(ValueLayout.JAVA_INT, 0, slot);
+            region.set(ValueLayout.JAVA_INT, 4, readOnly ? KVM_MEM_READONLY : 0);
+            region.set(ValueLayout.JAVA_LONG, 8, gpa);
+            region.set(ValueLayout.JAVA_LONG, 16, memory.byteSize());
+            region.set(ValueLayout.JAVA_LONG, 24, memory.address());
+            fd.ioctl(
+                    "ioctl KVM_SET_USER_MEMORY_REGION slot " + slot + " at 0x" + Long.toHexString(gpa),
+                    KvmIoctl.KVM_SET_USER_MEMORY_REGION,
+                    region);
+        }
+    }
+
+    /** KVM_CREATE_IRQCHIP: PICs, IOAPIC and, in each later vCPU, a LAPIC. Before the vCPUs. */
+    public void createIrqchip() {
+        fd.ioctl("ioctl KVM_CREATE_IRQCHIP", KvmIoctl.KVM_CREATE_IRQCHIP, 0);
+    }
+
+    /** KVM_CREATE_PIT2: the timer chip, with port 0x61 answered in the kernel too. After the irqchip. */
+    public void createPit() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment config = arena.allocate(64, 8);
+            config.set(ValueLayout.JAVA_INT, 0, KVM_PIT_SPEAKER_DUMMY);
+            fd.ioctl("ioctl KVM_CREATE_PIT2", KvmIoctl.KVM_CREATE_PIT2, config);
+        }
+    }
+
+    /** KVM_CREATE_VCPU; {@code id} is its APIC id. EEXIST, EINVAL above KVM_CAP_MAX_VCPUS. */
+    public KvmVcpu createVcpu(int id) {
+        int number = (int) fd.ioctl("ioctl KVM_CREATE_VCPU " + id, KvmIoctl.KVM_CREATE_VCPU, id);
+        Fd vcpu = Fd.adopt(number, "vCPU " + id);
+        try {
+            return new KvmVcpu(id, vcpu, Mapping.shared(vcpu, 0, vcpuMappingSize), check(KvmCap.XSAVE2));
+        } catch (RuntimeException e) {
+            vcpu.close();
+            throw e;
+        }
+    }
+
+    /** KVM_IRQ_LINE: sets an input of the in-kernel interrupt controllers. Any thread; does not block. */
+    public void setInterruptLine(int gsi, boolean high) {
+        // struct kvm_irq_level: irq@0, level@4
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment level = arena.allocate(8, 8);
+            level.set(ValueLayout.JAVA_INT, 0, gsi);
+            level.set(ValueLayout.JAVA_INT, 4, high ? 1 : 0);
+            fd.ioctl("ioctl KVM_IRQ_LINE", KvmIoctl.KVM_IRQ_LINE, level);
+        }
+    }
+
+    /** KVM_IRQFD: each signal of the eventfd is an edge on that GSI. EBUSY if it is bound already, in any VM. */
+    public void bindInterrupt(EventFd eventFd, int gsi) {
+        irqfd(eventFd, gsi, 0);
+    }
+
+    /** KVM_IRQFD, deassign: afterwards another VM may bind the eventfd. */
+    public void unbindInterrupt(EventFd eventFd, int gsi) {
+        irqfd(eventFd, gsi, KVM_IRQFD_FLAG_DEASSIGN);
+    }
+
+    private void irqfd(EventFd eventFd, int gsi, int flags) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment irqfd = arena.allocate(32, 8);
+            irqfd.set(ValueLayout.JAVA_INT, 0, eventFd.fd().number());
+            irqfd.set(ValueLayout.JAVA_INT, 4, gsi);
+            irqfd.set(ValueLayout.JAVA_INT, 8, flags);
+            fd.ioctl("ioctl KVM_IRQFD gsi " + gsi, KvmIoctl.KVM_IRQFD, irqfd);
+        }
+    }
+
+    /**
+     * KVM_IOEVENTFD: a 4-byte write of {@code value} to that MMIO address signals the eventfd instead of leaving KVM_RUN.
+     * After the memslots. EEXIST, ENOSPC.
+     */
+    public void bindDoorbell(EventFd eventFd, long gpa, int value) {
+        ioeventfd(eventFd, gpa, value, KVM_IOEVENTFD_FLAG_DATAMATCH);
+    }
+
+    /** KVM_IOEVENTFD, deassign. */
+    public void unbindDoorbell(EventFd eventFd, long gpa, int value) {
+        ioeventfd(eventFd, gpa, value, KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_DEASSIGN);
+    }
+
+    private void ioeventfd(EventFd eventFd, long gpa, int value, int flags) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment ioeventfd = arena.allocate(64, 8);
+            ioeventfd.set(ValueLayout.JAVA_LONG, 0, Integer.toUnsignedLong(value));
+            ioeventfd.set(ValueLayout.JAVA_LONG, 8, gpa);
+            ioeventfd.set(ValueLayout.JAVA_INT, 16, 4);
+            ioeventfd.set(ValueLayout.JAVA_INT, 20, eventFd.fd().number());
+            ioeventfd.set(ValueLayout.JAVA_INT, 24, flags);
+            fd.ioctl("ioctl KVM_IOEVENTFD 0x" + Long.toHexString(gpa), KvmIoctl.KVM_IOEVENTFD, ioeventfd);
+        }
+    }
+
+    /** KVM_GET_IRQCHIP into {@value #IRQCHIP_SIZE} bytes. */
+    public void getIrqchip(int chip, MemorySegment to) {
+        to.set(ValueLayout.JAVA_INT, 0, chip);
+        fd.ioctl("ioctl KVM_GET_IRQCHIP", KvmIoctl.KVM_GET_IRQCHIP, to);
+    }
+
+    /** KVM_SET_IRQCHIP; the struct names the chip. */
+    public void setIrqchip(MemorySegment from) {
+        fd.ioctl("ioctl KVM_SET_IRQCHIP", KvmIoctl.KVM_SET_IRQCHIP, from);
+    }
+
+    /** KVM_GET_PIT2 into {@value #PIT_SIZE} bytes. */
+    public void getPit(MemorySegment to) {
+        fd.ioctl("ioctl KVM_GET_PIT2", KvmIoctl.KVM_GET_PIT2, to);
+    }
+
+    /** KVM_SET_PIT2. */
+    public void setPit(MemorySegment from) {
+        fd.ioctl("ioctl KVM_SET_PIT2", KvmIoctl.KVM_SET_PIT2, from);
+    }
+
+    /** KVM_GET_CLOCK into {@value #CLOCK_SIZE} bytes: clock@0 flags@8 realtime@16 host_tsc@24. */
+    public void getClock(MemorySegment to) {
+        fd.ioctl("ioctl KVM_GET_CLOCK", KvmIoctl.KVM_GET_CLOCK, to);
+    }
+
+    /** KVM_SET_CLOCK. */
+    public void setClock(MemorySegment from) {
+        fd.ioctl("ioctl KVM_SET_CLOCK", KvmIoctl.KVM_SET_CLOCK, from);
+    }
+
+    @Override
+    public void close() {
+        fd.close();
+    }
+}
