@@ -87,6 +87,12 @@ public final class Sregs {
         segment.set(ValueLayout.JAVA_BYTE, register + 20L, (byte) 1);
     }
 
+    /** Sets base and selector of a segment as real mode does, from a paragraph number; the rest stays. */
+    public void setRealMode(int register, int selector) {
+        segment.set(ValueLayout.JAVA_LONG, register, (long) selector << 4);
+        segment.set(ValueLayout.JAVA_SHORT, register + 12L, (short) selector);
+    }
+
     /** Makes TR a present busy TSS, which VMX demands even where no task is ever switched. */
     public void setTaskRegister(int selector) {
         setSegment(TR, 0, 0x67, selector, 0xb, false);

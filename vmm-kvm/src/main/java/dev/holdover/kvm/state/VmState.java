@@ -1,0 +1,43 @@
+package dev.holdover.kvm.state;
+
+import dev.holdover.kvm.KvmVm;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/** What KVM can save of a VM beside its vCPUs: interrupt controllers, timer chip, clock. Allocated once. */
+public final class VmState {
+    private final MemorySegment picMaster;
+    private final MemorySegment picSlave;
+    private final MemorySegment ioapic;
+    private final MemorySegment pit;
+    private final MemorySegment clock;
+
+    public VmState() {
+        Arena arena = Arena.ofAuto();
+        this.picMaster = arena.allocate(KvmVm.IRQCHIP_SIZE, 8);
+        this.picSlave = arena.allocate(KvmVm.IRQCHIP_SIZE, 8);
+        this.ioapic = arena.allocate(KvmVm.IRQCHIP_SIZE, 8);
+        this.pit = arena.allocate(KvmVm.PIT_SIZE, 8);
+        this.clock = arena.allocate(KvmVm.CLOCK_SIZE, 8);
+    }
+
+    public MemorySegment picMaster() {
+        return picMaster;
+    }
+
+    public MemorySegment picSlave() {
+        return picSlave;
+    }
+
+    public MemorySegment ioapic() {
+        return ioapic;
+    }
+
+    public MemorySegment pit() {
+        return pit;
+    }
+
+    public MemorySegment clock() {
+        return clock;
+    }
+}
