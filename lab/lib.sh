@@ -1,0 +1,185 @@
+# What scenarios are made of: checks, and a guest driven over its serial console. Sourced inside the lab host.
+# shellcheck shell=bash
+#
+#   check WHAT COMMAND...        prints "ok: WHAT" or "FAIL: WHAT"
+#   guest_start OPTION...        starts the VMM: --cpus --memory --disk --net --rng --append --on-reset, as ./vmm run
+#   guest_up                     waits for the guest's shell; sets GUEST_BOOT, the guest's boot id
+#   guest_run COMMAND [SECONDS]  types a command and waits for its end; sets OUTPUT, returns the command's status
+#   guest_send, guest_expect     the two halves, for what is not a command
+#   guest_exit [SECONDS]         waits for the VMM's end; sets GUEST_CODE
+#   tap_add NAME ADDRESS/PREFIX  makes a tap in a network namespace of its own; tap_do NAME COMMAND... runs something there
+#
+# LAB_VMM=qemu drives QEMU's microvm under the same KVM instead of ./vmm: the reference when a scenario is in doubt.
+
+set -euo pipefail
+
+WORK=$(mktemp -d /tmp/scenario.XXXXXX)
+FAILED=0
+GUEST_PID=
+GUEST_TEXT=
+GUEST_TAG=0
+
+ok() { echo "ok: $*"; }
+fail() {
+    FAILED=$((FAILED + 1))
+    echo "FAIL: $*"
+}
+check() { # WHAT COMMAND...
+    local what=$1
+    shift
+    if "$@"; then ok "$what"; else fail "$what"; fi
+}
+is() { [ "$1" = "$2" ] || { echo "  expected '$2', got '$1'" && false; }; }
+contains() { [[ $1 == *"$2"* ]] || { echo "  expected '$2' in '$1'" && false; }; }
+# What cannot be gone on after.
+give_up() {
+    fail "$*"
+    exit 1
+}
+
+# The lab host ends with the scenario, so nothing needs to be taken down; only say what went wrong.
+at_exit() {
+    local code=$?
+    trap - EXIT
+    [ "$code" = 0 ] || [ "$FAILED" -gt 0 ] || fail "the scenario ended with status $code"
+    [ "$FAILED" -gt 0 ] || exit 0
+    local file
+    for file in "$WORK"/*.console "$WORK"/*.errors; do
+        [ -s "$file" ] || continue
+        echo "--- ${file##*/}, the last 60 lines:"
+        tail -n 60 "$file" | sed -e 's/\r//g' -e 's/\x1b\[6n//g' # where is the cursor? asks busybox
+    done
+    echo "--- the lab host's kernel, the last 10 lines:"
+    dmesg | tail -n 10
+    exit 1
+}
+trap at_exit EXIT
+
+# ---- the guest
+
+vmm_holdover() {
+    [ -x "$REPO/vmm" ] || give_up "there is no ./vmm in $REPO"
+    VMM=("$REPO/vmm" run --kernel "$GUEST_KERNEL" --initrd "$GUEST_INITRD" --append "$append" --memory "$memory" --cpus "$cpus"
+        --on-reset "$on_reset" --serial stdio)
+    local disk
+    for disk in "${disks[@]}"; do VMM+=(--disk "path=$disk"); done
+    [ -z "$tap" ] || VMM+=(--net "tap=$tap")
+    [ -z "$rng" ] || VMM+=(--rng)
+}
+vmm_qemu() {
+    VMM=(qemu-system-x86_64 -M "microvm,x-option-roms=off,rtc=on" -accel kvm -cpu host -nodefaults -no-user-config -display none
+        -kernel "$GUEST_KERNEL" -initrd "$GUEST_INITRD" -append "$append" -m "$memory" -smp "$cpus" -serial stdio)
+    [ "$on_reset" = reboot ] || VMM+=(-no-reboot)
+    local disk
+    for disk in "${disks[@]}"; do
+        VMM+=(-drive "id=${disk##*/},file=$disk,format=raw,if=none" -device "virtio-blk-device,drive=${disk##*/}")
+    done
+    [ -z "$tap" ] || VMM+=(-netdev "tap,id=net,ifname=$tap,script=no,downscript=no" -device "virtio-net-device,netdev=net")
+    [ -z "$rng" ] || VMM+=(-device virtio-rng-device)
+}
+
+guest_start() {
+    # noxsave: QEMU's TCG lets a nested guest's XSETBV through without an exit, so KVM does not learn of it and a kernel that uses XSAVE
+    # finds CPUID at odds with itself ("XSAVE consistency problem", a WARNING).
+    local cpus=1 memory=256M disks=() tap='' rng='' on_reset=exit append="console=ttyS0 quiet panic=-1 noxsave" inside=()
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --cpus) cpus=$2 && shift ;;
+        --memory) memory=$2 && shift ;;
+        --disk) disks+=("$2") && shift ;;
+        --net) tap=$2 && shift ;;
+        --rng) rng=1 ;;
+        --on-reset) on_reset=$2 && shift ;;
+        --append) append+=" $2" && shift ;;
+        *) give_up "guest_start: unknown option $1" ;;
+        esac
+        shift
+    done
+    "vmm_${LAB_VMM:-holdover}"
+    [ -z "$tap" ] || inside=(ip netns exec "$tap")
+    # The console goes to a file, so that the VMM never waits for this script; input comes from a pipe that never ends.
+    GUEST_NAME=guest$((${GUEST_NAME#guest} + 1))
+    mkfifo "$WORK/$GUEST_NAME.input"
+    : >"$WORK/$GUEST_NAME.console"
+    exec {GUEST_IN}<>"$WORK/$GUEST_NAME.input" {GUEST_OUT}<"$WORK/$GUEST_NAME.console"
+    GUEST_TEXT=
+    GUEST_STARTED=$(now)
+    "${inside[@]}" "${VMM[@]}" <"$WORK/$GUEST_NAME.input" >>"$WORK/$GUEST_NAME.console" 2>"$WORK/$GUEST_NAME.errors" \
+        {GUEST_IN}>&- {GUEST_OUT}<&- &
+    GUEST_PID=$!
+}
+GUEST_NAME=guest0
+
+now() { # milliseconds
+    local t=${EPOCHREALTIME/./}
+    echo $((t / 1000))
+}
+
+# A pause without a process: nobody ever writes into this pipe.
+mkfifo "$WORK/never"
+exec {NEVER}<>"$WORK/never"
+pause() { read -r -t "$1" -u "$NEVER" || true; }
+
+guest_send() { printf '%s\n' "$1" >&"$GUEST_IN"; }
+
+# Waits for a regular expression in what the console printed since the last match. BEFORE is the text in front of it, BASH_REMATCH is set.
+guest_expect() { # REGEX [SECONDS]
+    local deadline=$((SECONDS + ${2:-60})) chunk alive
+    while :; do
+        alive=1
+        kill -0 "$GUEST_PID" 2>/dev/null || alive= # asked before the last read, which then is complete
+        IFS= read -r -d '' -u "$GUEST_OUT" chunk || true
+        GUEST_TEXT+=${chunk//$'\r'/}
+        if [[ $GUEST_TEXT =~ $1 ]]; then
+            BEFORE=${GUEST_TEXT%%"${BASH_REMATCH[0]}"*}
+            GUEST_TEXT=${GUEST_TEXT#*"${BASH_REMATCH[0]}"}
+            return 0
+        fi
+        [ -n "$alive" ] || { echo "  the VMM ended while waiting for '$1'" && return 1; }
+        [ "$SECONDS" -lt "$deadline" ] || { echo "  no '$1' on the console in ${2:-60} s" && return 1; }
+        pause 0.02
+    done
+}
+
+guest_up() { # [SECONDS]
+    guest_expect 'guest: up ([^ ]+) boot=([0-9a-f-]+)' "${1:-120}" || give_up "the guest does not come up"
+    GUEST_BOOT=${BASH_REMATCH[2]}
+    guest_expect 'guest# ' || give_up "the guest's shell does not come up"
+    ok "the guest is up after $(($(now) - GUEST_STARTED)) ms"
+}
+
+# The marks are typed in two pieces, so that the terminal's echo of the command never looks like them.
+guest_run() { # COMMAND [SECONDS]
+    GUEST_TAG=$((GUEST_TAG + 1))
+    guest_send "echo '[$GUEST_TAG'-]; $1; echo \"[$GUEST_TAG:\$?]\""
+    guest_expect "\[$GUEST_TAG-\]"$'\n' "${2:-60}" && guest_expect "\[$GUEST_TAG:([0-9]+)\]" "${2:-60}" || give_up "guest command: $1"
+    OUTPUT=${BEFORE%$'\n'}
+    return "${BASH_REMATCH[1]}"
+}
+
+guest_exit() { # [SECONDS]
+    local timer ended=
+    sleep "${1:-60}" &
+    timer=$!
+    GUEST_CODE=0
+    wait -n -p ended "$GUEST_PID" "$timer" || GUEST_CODE=$?
+    if [ "$ended" = "$timer" ]; then
+        kill -KILL "$GUEST_PID"
+        give_up "the VMM has not ended ${1:-60} s later"
+    fi
+    kill "$timer"
+    exec {GUEST_IN}>&- {GUEST_OUT}<&-
+}
+
+# ---- network
+
+tap_add() { # NAME ADDRESS/PREFIX
+    ip netns add "$1"
+    ip -n "$1" link set lo up
+    ip -n "$1" tuntap add "$1" mode tap vnet_hdr
+    ip -n "$1" address add "$2" dev "$1"
+    ip -n "$1" link set "$1" up
+}
+tap_do() { # NAME COMMAND...
+    ip netns exec "$@"
+}
