@@ -31,6 +31,7 @@ public final class EventLoop implements AutoCloseable {
     private final FailureHandler onFailure;
     private long nextKey = 1;
     private volatile boolean closing;
+    private volatile boolean ended;
 
     /** Told once, on the loop's thread, what ended it. */
     @FunctionalInterface
@@ -67,6 +68,7 @@ public final class EventLoop implements AutoCloseable {
             closing = true;
             onFailure.failed(t);
         } finally {
+            ended = true;
             runTasks(); // whoever waits for one gets its answer
         }
     }
@@ -103,12 +105,13 @@ public final class EventLoop implements AutoCloseable {
         }
     }
 
-    /** Runs a task on the loop's thread, soon; any thread. */
+    /** Runs a task on the loop's thread, soon, or here once the loop has ended; any thread. */
     public void run(Runnable task) {
         tasks.add(task);
-        wake.signal();
-        if (!thread.isAlive()) {
+        if (ended) {
             runTasks();
+        } else {
+            wake.signal();
         }
     }
 
