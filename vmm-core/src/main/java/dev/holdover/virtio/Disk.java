@@ -1,0 +1,116 @@
+package dev.holdover.virtio;
+
+import dev.holdover.linux.Errno;
+import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Fd;
+import dev.holdover.linux.FileStat;
+import dev.holdover.linux.VmmException;
+
+/**
+ * A disk's image, a file or a block device, opened and locked: by one VMM that writes or by several that read. The lock
+ * belongs to the open file description, so it goes along when the descriptor is passed on.
+ */
+public final class Disk implements AutoCloseable {
+    static final int SECTOR = 512;
+
+    private final Fd fd;
+    private final long size;
+    private final boolean readOnly;
+
+    private Disk(Fd fd, long size, boolean readOnly) {
+        this.fd = fd;
+        this.size = size;
+        this.readOnly = readOnly;
+    }
+
+    /** Opens and locks it; VmmException that says what is wrong with it and what to do. */
+    public static Disk open(DiskConfig config) {
+        // O_NONBLOCK so that a FIFO does not block; it means nothing to files and block devices.
+        int flags = (config.readOnly() ? Fd.O_RDONLY : Fd.O_RDWR) | Fd.O_NONBLOCK;
+        Fd fd;
+        try {
+            fd = Fd.open(config.path(), flags);
+        } catch (ErrnoException e) {
+            throw new VmmException(
+                    "cannot open disk " + config.path() + (config.readOnly() ? "" : " for writing") + ": "
+                            + e.errno().name() + " (" + e.errno().text() + ")" + advice(e.errno(), config),
+                    e);
+        }
+        try {
+            return opened(fd, config);
+        } catch (RuntimeException e) {
+            fd.close();
+            throw e;
+        }
+    }
+
+    private static String advice(Errno errno, DiskConfig config) {
+        if (errno == Errno.ENOENT) {
+            return "; an empty one is made by: truncate -s 1G " + config.path();
+        }
+        if (errno == Errno.EISDIR) {
+            return "; give a raw image file or a block device";
+        }
+        boolean denied = errno == Errno.EACCES || errno == Errno.EPERM || errno == Errno.EROFS;
+        if (denied && !config.readOnly()) {
+            return "; change its permissions, or let the guest only read it with readonly=on";
+        }
+        return denied ? "; change its permissions" : "";
+    }
+
+    private static Disk opened(Fd fd, DiskConfig config) {
+        FileStat stat = fd.stat();
+        if (!stat.isRegular() && !stat.isBlockDevice()) {
+            throw new VmmException(
+                    "disk " + config.path() + " is a " + kind(stat) + "; give a raw image file or a block device");
+        }
+        long size = stat.isRegular() ? stat.size() : fd.seekEnd();
+        if (size == 0) {
+            throw new VmmException(
+                    "disk " + config.path() + " is empty; give it a size, say with: truncate -s 1G " + config.path());
+        }
+        if (!fd.tryLock(!config.readOnly())) {
+            throw new VmmException("disk " + config.path() + " is in use by another process"
+                    + (config.readOnly()
+                            ? " that writes to it; stop that one first"
+                            : "; stop that one first, or have both only read it with readonly=on"));
+        }
+        return new Disk(fd, size, config.readOnly());
+    }
+
+    private static String kind(FileStat stat) {
+        if (stat.isDirectory()) {
+            return "directory";
+        }
+        return stat.isCharacterDevice() ? "character device" : "FIFO or socket";
+    }
+
+    Fd fd() {
+        return fd;
+    }
+
+    /** Bytes when it was opened. */
+    long size() {
+        return size;
+    }
+
+    /** Sectors of 512 bytes; the last one may be there in part only. */
+    long sectors() {
+        return (size + SECTOR - 1) / SECTOR;
+    }
+
+    boolean isReadOnly() {
+        return readOnly;
+    }
+
+    /** Its file's name without directories. */
+    String fileName() {
+        String path = fd.name();
+        return path.substring(path.lastIndexOf('/') + 1);
+    }
+
+    @Override
+    public void close() {
+        fd.close();
+    }
+}
