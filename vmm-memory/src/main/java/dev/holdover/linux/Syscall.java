@@ -50,7 +50,7 @@ final class Syscall {
     static final int FTRUNCATE = 77;
     static final int RENAME = 82;
     static final int UNLINK = 87;
-    static final int CHMOD = 90;
+    static final int FCHMOD = 91;
     static final int FSTATFS = 138;
     static final int ARCH_PRCTL = 158;
     static final int GETTID = 186;

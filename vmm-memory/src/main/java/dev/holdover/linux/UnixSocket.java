@@ -50,16 +50,11 @@ public final class UnixSocket implements AutoCloseable {
         UnixSocket socket = create(kind, path, SOCK_NONBLOCK);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment address = address(arena, path);
-            // fchmod(2) on the unbound socket would be ignored by bind(2); the umask is the process's. So: bind,
-            // then chmod before listen(2): until then every connect(2) is refused.
+            // bind(2) gives the file the mode of the unbound socket, less the umask: at no time is it open to others.
+            ErrnoException.check("fchmod " + path, Syscall.call(Syscall.FCHMOD, socket.fd.number(), 0600));
             ErrnoException.check(
                     "bind " + path,
                     Syscall.call(Syscall.BIND, socket.fd.number(), address.address(), address.byteSize()));
-            if (!path.startsWith("@")) {
-                ErrnoException.check(
-                        "chmod " + path,
-                        Syscall.call(Syscall.CHMOD, Fd.cString(arena, path).address(), 0600));
-            }
             if (kind != Kind.DATAGRAM) {
                 ErrnoException.check("listen " + path, Syscall.call(Syscall.LISTEN, socket.fd.number(), 16));
             }
@@ -112,6 +107,9 @@ public final class UnixSocket implements AutoCloseable {
         if (bytes.length == 0 || bytes.length > MAX_PATH) {
             throw new VmmException("socket path " + path + " has " + bytes.length + " bytes, a unix socket's has 1 to "
                     + MAX_PATH + ": use a shorter one");
+        }
+        if (path.indexOf('\0') >= 0) {
+            throw new VmmException("a socket path cannot hold a NUL character");
         }
         MemorySegment address = arena.allocate(2 + bytes.length + (isAbstract ? 0 : 1), 2);
         address.set(ValueLayout.JAVA_SHORT, 0, (short) AF_UNIX);
