@@ -44,14 +44,15 @@ public final class Mapping implements AutoCloseable {
     }
 
     /**
-     * Maps bytes of a file.
+     * Maps bytes of a file. ENOMEM if it lies on hugetlbfs and too few huge pages are free.
      *
      * @param alignment a power of two that the address is to be a multiple of; 1 for the kernel's choice
      * @param shared whether stores reach the file; else copy-on-write
      * @param writable whether it may be stored to
      */
     public static Mapping file(Fd fd, long offset, long size, long alignment, boolean shared, boolean writable) {
-        return file(fd, offset, size, alignment, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_NORESERVE, writable);
+        // No MAP_NORESERVE: it would take the reservation of huge pages away, and their lack would be a SIGBUS later.
+        return file(fd, offset, size, alignment, shared ? MAP_SHARED : MAP_PRIVATE, writable);
     }
 
     private static Mapping file(Fd fd, long offset, long size, long alignment, int flags, boolean writable) {
