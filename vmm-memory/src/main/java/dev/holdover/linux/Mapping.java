@@ -27,15 +27,14 @@ public final class Mapping implements AutoCloseable {
     private static final int MAP_ANONYMOUS = 0x20;
     private static final int MAP_NORESERVE = 0x4000;
 
-    private final Arena arena;
+    private final Arena arena = Arena.ofShared();
     private final MemorySegment segment;
     private final String name;
 
     @SuppressWarnings("restricted")
     private Mapping(long address, long size, String name) {
-        this.arena = Arena.ofShared();
         this.name = name;
-        this.segment = MemorySegment.ofAddress(address).reinterpret(size, arena, s -> unmap(s.address(), size));
+        this.segment = MemorySegment.ofAddress(address).reinterpret(size, arena, null);
     }
 
     /** Maps bytes of a file, shared and writable. {@code offset} is a multiple of the page size. */
@@ -113,7 +112,8 @@ public final class Mapping implements AutoCloseable {
     @Override
     public void close() {
         if (arena.scope().isAlive()) {
-            arena.close();
+            arena.close(); // once it returns, no access is under way
+            unmap(segment.address(), segment.byteSize());
         }
     }
 

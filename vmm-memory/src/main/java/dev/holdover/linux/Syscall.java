@@ -67,8 +67,13 @@ final class Syscall {
 
     private static final MethodHandle SYSCALL = bind();
 
-    private static final ThreadLocal<MemorySegment> ERRNO =
-            ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(ValueLayout.JAVA_INT));
+    // A class, not a lambda: this is on the way to the first system call, and a lambda's class is spun at run time.
+    private static final ThreadLocal<MemorySegment> ERRNO = new ThreadLocal<>() {
+        @Override
+        protected MemorySegment initialValue() {
+            return Arena.ofAuto().allocate(ValueLayout.JAVA_INT);
+        }
+    };
 
     private Syscall() {}
 
