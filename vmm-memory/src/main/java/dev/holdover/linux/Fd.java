@@ -228,23 +228,30 @@ public final class Fd implements AutoCloseable {
     /** fstat(2). */
     public FileStat stat() {
         try (Arena arena = Arena.ofConfined()) {
+            // struct stat: st_dev@0, st_ino@8, st_mode@24, st_rdev@40, st_size@48, st_blksize@56
             MemorySegment stat = arena.allocate(144, 8);
             ErrnoException.check("stat " + name, Syscall.call(Syscall.FSTAT, number(), stat.address()));
             return new FileStat(
                     stat.get(ValueLayout.JAVA_LONG, 0),
                     stat.get(ValueLayout.JAVA_LONG, 8),
                     stat.get(ValueLayout.JAVA_INT, 24),
+                    stat.get(ValueLayout.JAVA_LONG, 40),
                     stat.get(ValueLayout.JAVA_LONG, 48),
                     stat.get(ValueLayout.JAVA_LONG, 56));
         }
     }
 
-    /** The magic number of the file system it lies on (statfs(2): f_type). */
-    public long fileSystem() {
+    /** fstatfs(2). */
+    public FileSystem fileSystem() {
         try (Arena arena = Arena.ofConfined()) {
+            // struct statfs: f_type@0, f_bsize@8, f_blocks@16, f_bfree@24, f_bavail@32
             MemorySegment statfs = arena.allocate(120, 8);
             ErrnoException.check("statfs " + name, Syscall.call(Syscall.FSTATFS, number(), statfs.address()));
-            return statfs.get(ValueLayout.JAVA_LONG, 0);
+            return new FileSystem(
+                    statfs.get(ValueLayout.JAVA_LONG, 0),
+                    statfs.get(ValueLayout.JAVA_LONG, 8),
+                    statfs.get(ValueLayout.JAVA_LONG, 16),
+                    statfs.get(ValueLayout.JAVA_LONG, 32));
         }
     }
 

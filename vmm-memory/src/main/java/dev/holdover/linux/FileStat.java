@@ -6,11 +6,22 @@ package dev.holdover.linux;
  * @param device the device it lies on
  * @param inode its number there
  * @param mode type and permissions
+ * @param special the device that it is, if it is one
  * @param size bytes; 0 for a device
  * @param blockSize the preferred block size; the page size on hugetlbfs
  */
-public record FileStat(long device, long inode, int mode, long size, long blockSize) {
+public record FileStat(long device, long inode, int mode, long special, long size, long blockSize) {
     private static final int S_IFMT = 0xF000;
+
+    /** The major number of the device that it is: makedev(3). */
+    public int major() {
+        return (int) (((special >>> 8) & 0xfff) | ((special >>> 32) & 0xfffff000L));
+    }
+
+    /** The minor number of the device that it is. */
+    public int minor() {
+        return (int) ((special & 0xff) | ((special >>> 12) & 0xffffff00L));
+    }
 
     public boolean isRegular() {
         return (mode & S_IFMT) == 0x8000;

@@ -51,6 +51,7 @@ final class Syscall {
     static final int RENAME = 82;
     static final int UNLINK = 87;
     static final int FCHMOD = 91;
+    static final int SYSINFO = 99;
     static final int FSTATFS = 138;
     static final int ARCH_PRCTL = 158;
     static final int GETTID = 186;
