@@ -19,7 +19,9 @@ public final class Boot {
     public static CpuEntry load(BootConfig config, GuestMemory memory, long rsdp) {
         E820 map = E820.of(memory);
         try (BootFile file = BootFile.open(config.kernel())) {
-            return Kernel.recognise(file).load(memory, map, config, rsdp);
+            CpuEntry entry = Kernel.recognise(file).load(memory, map, config, rsdp);
+            BiosData.write(memory);
+            return entry;
         }
     }
 }

@@ -11,7 +11,7 @@ public record CpuEntry(Mode mode, long rip, long rsp, long rsi, long rbx, long r
         RESET,
         /** CR0 is PE alone; flat 4 GiB segments. */
         PROTECTED_32,
-        /** Long mode with flat segments; CR3 is {@link MemoryMap#PAGE_TABLES}, CR4 is PAE alone. */
+        /** CR0 is PE and PG, CR4 PAE, EFER LME and LMA, CR3 {@link MemoryMap#PAGE_TABLES}; flat segments. */
         LONG_64
     }
 

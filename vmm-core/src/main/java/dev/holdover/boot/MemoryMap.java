@@ -4,6 +4,7 @@ package dev.holdover.boot;
  * Every guest-physical address and port of the machine, in one place.
  *
  * <pre>
+ * 0x0000_0400  BIOS data area: COM ports, EBDA, base memory
  * 0x0000_0500  GDT of the entry state                      ┐
  * 0x0000_6000  hvm_start_info, module list, memory map     │
  * 0x0000_7000  boot_params ("zero page")                   │ free for the guest
@@ -29,6 +30,7 @@ public final class MemoryMap {
     public static final long MIB = 1 << 20;
     public static final long GIB = 1 << 30;
 
+    public static final long BIOS_DATA = 0x400;
     public static final long BOOT_GDT = 0x500;
     public static final long PVH_INFO = 0x6000;
     public static final long PVH_MODULES = 0x6100;

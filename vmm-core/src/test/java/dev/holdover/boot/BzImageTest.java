@@ -74,6 +74,15 @@ class BzImageTest {
     }
 
     @Test
+    void leavesWhatABiosWouldHaveSaidOfLowMemory() throws IOException {
+        guest.boot(Image.bzImage().write(kernel));
+        assertThat(guest.memory().getShort(0x400)).isEqualTo((short) 0x3f8);
+        assertThat(guest.memory().getShort(0x40e)).isEqualTo((short) 0x9fc0);
+        assertThat(guest.memory().getShort(0x413)).isEqualTo((short) 639);
+        assertThat(guest.memory().getByte(0x9fc00)).isEqualTo((byte) 1);
+    }
+
+    @Test
     void putsTheInitrdAtTheTopOfRam() throws IOException {
         Files.write(initrd, new byte[] {1, 2, 3});
         guest.boot(Image.bzImage().write(kernel), initrd, "");
