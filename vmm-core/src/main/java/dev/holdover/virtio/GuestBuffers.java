@@ -38,6 +38,13 @@ final class GuestBuffers {
         bytes += length;
     }
 
+    /** Adds a buffer that is not the guest's, and has no guest address. */
+    void addOwn(MemorySegment buffer) {
+        set(count, buffer.address(), buffer.byteSize());
+        gpas[count++] = -1;
+        bytes += buffer.byteSize();
+    }
+
     /** Adds all buffers of {@code other}, which has the same memory. */
     void addAll(GuestBuffers other) {
         MemorySegment.copy(other.iovecs, 0, iovecs, (long) count * IOVEC, (long) other.count * IOVEC);

@@ -75,7 +75,10 @@ public final class VirtioBlk extends VirtioDevice {
         return readOnly ? "read-only" : "writable";
     }
 
-    /** Writes what the guest wrote to stable storage: fdatasync(2). Blocks; while paused, or what is written later is not meant. */
+    /**
+     * Brings all that the guest was told is written to stable storage: fdatasync(2). Blocks. A live update needs it, for
+     * the guest will not write again what is lost with the host's page cache. ErrnoException (EIO, ENOSPC).
+     */
     public void sync() {
         ErrnoException.check("fdatasync " + disk.fd().name(), disk.fd().tryDataSync());
     }

@@ -100,6 +100,9 @@ public abstract class VirtioDevice implements AutoCloseable {
     /** Work ends or pauses: give back what was taken from queues but not answered, watch nothing. */
     void halted() {}
 
+    /** The driver has reset it: what it began with the old driver is over. */
+    void forget() {}
+
     // What it has for that.
 
     final EventLoop loop() {
@@ -147,7 +150,7 @@ public abstract class VirtioDevice implements AutoCloseable {
     }
 
     /** Changes the configuration space and tells the driver. Any thread. */
-    final void changeConfig(byte[] bytes) {
+    final synchronized void changeConfig(byte[] bytes) {
         config = config.changedTo(bytes);
         loop.run(new Runnable() {
             @Override
@@ -157,6 +160,11 @@ public abstract class VirtioDevice implements AutoCloseable {
                 }
             }
         });
+    }
+
+    /** Sets the configuration space of a device that has no driver yet. */
+    final void initConfig(byte[] bytes) {
+        config = new ConfigSpace(bytes);
     }
 
     /** EFAULT from a call on checked guest buffers means just this. */
@@ -215,6 +223,7 @@ public abstract class VirtioDevice implements AutoCloseable {
             @Override
             public void run() {
                 started = false;
+                forget();
             }
         });
     }

@@ -2,7 +2,9 @@ package dev.holdover.virtio;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Fd;
 import dev.holdover.linux.Mapping;
+import dev.holdover.linux.Memfd;
 import dev.holdover.memory.GuestMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -16,7 +18,8 @@ final class TestRam implements AutoCloseable {
     private static final long GUARD = 1 << 20;
     private static final byte GUARD_BYTE = (byte) 0xa5;
 
-    private final Mapping mapping = Mapping.anonymous(GUARD + SIZE + GUARD, 4096);
+    private final Fd file = Memfd.create("test RAM", GUARD + SIZE + GUARD);
+    private final Mapping mapping = Mapping.shared(file, 0, GUARD + SIZE + GUARD);
     final GuestMemory memory;
     private long nextFree = BASE;
 
@@ -55,6 +58,11 @@ final class TestRam implements AutoCloseable {
         nextFree = gpa;
     }
 
+    /** Cuts the file: what lies at this address and behind is gone. */
+    void cutAt(long gpa) {
+        file.truncate(GUARD + gpa - BASE);
+    }
+
     void assertGuardsUntouched() {
         assertGuard(before());
         assertGuard(behind());
@@ -69,5 +77,6 @@ final class TestRam implements AutoCloseable {
     @Override
     public void close() {
         mapping.close();
+        file.close();
     }
 }
