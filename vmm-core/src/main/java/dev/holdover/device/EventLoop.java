@@ -3,16 +3,16 @@ package dev.holdover.device;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Fd;
+import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
  * One thread that waits for descriptors and calls their handlers, one at a time.
  *
  * <p>A device whose I/O may block has a loop of its own, so that it delays nobody else. Handlers run on the loop's
- * thread only; so does what {@link #run} is given. A handler that throws ends the loop, and {@code onFailure} is told.
+ * thread only; so does what {@link #run} is given. A handler or task that throws ends the loop, and {@code onFailure} is
+ * told. After the end, descriptors are no longer watched, and tasks run on the thread that brings them, one at a time.
  */
 public final class EventLoop implements AutoCloseable {
     /** Called with the epoll(7) events that are ready. */
@@ -21,28 +21,35 @@ public final class EventLoop implements AutoCloseable {
         void ready(int events);
     }
 
-    private record Watch(Fd fd, Handler handler) {}
-
-    private final Epoll epoll = new Epoll();
-    private final EventFd wake = new EventFd();
-    private final Map<Long, Watch> watches = new HashMap<>();
-    private final ConcurrentLinkedQueue<Runnable> tasks = new ConcurrentLinkedQueue<>();
-    private final Thread thread;
-    private final FailureHandler onFailure;
-    private long nextKey = 1;
-    private volatile boolean closing;
-    private volatile boolean ended;
-
     /** Told once, on the loop's thread, what ended it. */
     @FunctionalInterface
     public interface FailureHandler {
         void failed(Throwable cause);
     }
 
+    private record Watch(Fd fd, Handler handler) {}
+
+    private final Epoll epoll = new Epoll();
+    private final EventFd wake = new EventFd();
+    private final Map<Long, Watch> watches = new HashMap<>();
+    private final ArrayDeque<Runnable> tasks = new ArrayDeque<>();
+    private final Thread thread;
+    private final FailureHandler onFailure;
+    private long nextKey = 1;
+    private volatile boolean closing;
+    /** The loop's thread has run its last task and closed its descriptors. Guarded by {@link #tasks}. */
+    private boolean ended;
+
     public EventLoop(String name, FailureHandler onFailure) {
         this.onFailure = onFailure;
         epoll.add(wake.fd(), Epoll.EPOLLIN, 0);
-        this.thread = Thread.ofPlatform().daemon().name(name).unstarted(this::loop);
+        this.thread = new Thread(name) {
+            @Override
+            public void run() {
+                loop();
+            }
+        };
+        thread.setDaemon(true);
         thread.start();
     }
 
@@ -64,81 +71,141 @@ public final class EventLoop implements AutoCloseable {
                     }
                 }
             }
+            runTasks();
         } catch (Throwable t) {
-            closing = true;
-            onFailure.failed(t);
+            fail(t);
         } finally {
-            ended = true;
-            runTasks(); // whoever waits for one gets its answer
+            end();
         }
     }
 
+    private void fail(Throwable cause) {
+        closing = true;
+        onFailure.failed(cause);
+    }
+
     private void runTasks() {
-        for (Runnable task = tasks.poll(); task != null; task = tasks.poll()) {
+        for (Runnable task = nextTask(); task != null; task = nextTask()) {
             task.run();
+        }
+    }
+
+    private Runnable nextTask() {
+        synchronized (tasks) {
+            return tasks.poll();
+        }
+    }
+
+    /** Those who still wait for a task get their answer; from then on {@link #run} needs no thread. */
+    private void end() {
+        synchronized (tasks) {
+            ended = true;
+            epoll.close();
+            wake.close();
+            for (Runnable task = tasks.poll(); task != null; task = tasks.poll()) {
+                try {
+                    task.run();
+                } catch (RuntimeException | Error e) {
+                    onFailure.failed(e);
+                }
+            }
         }
     }
 
     /**
      * Calls {@code handler} whenever {@code interest} (EPOLLIN, EPOLLOUT) is ready, or there is an error or hang-up. On
-     * the loop's thread only.
+     * the loop's thread only. Throws ErrnoException with EPERM for a regular file, which is always ready.
      *
      * @return a key for {@link #modify} and {@link #unwatch}
      */
     public long watch(Fd fd, int interest, Handler handler) {
         long key = nextKey++;
+        if (!hasEnded()) {
+            epoll.add(fd, interest, key);
+        }
         watches.put(key, new Watch(fd, handler));
-        epoll.add(fd, interest, key);
         return key;
     }
 
-    /** Changes what is waited for; 0 leaves errors and hang-ups. On the loop's thread only. */
+    /**
+     * Changes what is waited for. 0 leaves errors and hang-ups, which come again and again until {@link #unwatch}. On the
+     * loop's thread only.
+     */
     public void modify(long key, int interest) {
-        epoll.modify(watches.get(key).fd(), interest, key);
+        if (!hasEnded()) {
+            epoll.modify(watches.get(key).fd(), interest, key);
+        }
     }
 
     /** Stops watching; before the descriptor is closed. On the loop's thread only. */
     public void unwatch(long key) {
         Watch watch = watches.remove(key);
-        if (watch != null) {
+        if (watch != null && !hasEnded()) {
             epoll.remove(watch.fd());
         }
     }
 
-    /** Runs a task on the loop's thread, soon, or here once the loop has ended; any thread. */
-    public void run(Runnable task) {
-        tasks.add(task);
-        if (ended) {
-            runTasks();
-        } else {
-            wake.signal();
+    private boolean hasEnded() {
+        synchronized (tasks) {
+            return ended;
         }
     }
 
-    /** Runs a task on the loop's thread and waits for it. Not from the loop's own thread. */
-    public void runAndWait(Runnable task) {
-        CompletableFuture<Void> done = new CompletableFuture<>();
-        run(() -> {
-            try {
+    /** Runs a task on the loop's thread, soon; any thread. */
+    public void run(Runnable task) {
+        synchronized (tasks) {
+            if (ended) {
                 task.run();
-                done.complete(null);
-            } catch (RuntimeException | Error e) {
-                done.completeExceptionally(e);
+            } else {
+                tasks.add(task);
+                wake.signal();
             }
-        });
-        done.join();
+        }
     }
 
-    /** Ends the loop after the handler that runs, and joins its thread. Descriptors watched stay open. */
-    @Override
-    public void close() {
-        closing = true;
-        wake.signal();
-        if (Thread.currentThread() != thread) {
+    /**
+     * Runs a task on the loop's thread and waits for it; on that thread itself at once. What the task throws comes out
+     * here, and does not end the loop.
+     */
+    public void runAndWait(Runnable task) {
+        if (Thread.currentThread() == thread) {
+            task.run();
+            return;
+        }
+        AwaitedTask awaited = new AwaitedTask(task);
+        run(awaited);
+        awaited.await();
+    }
+
+    private static final class AwaitedTask implements Runnable {
+        private final Runnable task;
+        private Throwable failure;
+        private boolean done;
+
+        AwaitedTask(Runnable task) {
+            this.task = task;
+        }
+
+        @Override
+        public void run() {
+            Throwable thrown = null;
+            try {
+                task.run();
+            } catch (RuntimeException | Error e) {
+                thrown = e;
+            }
+            synchronized (this) {
+                failure = thrown;
+                done = true;
+                notifyAll();
+            }
+        }
+
+        synchronized void await() {
             boolean interrupted = false;
-            while (thread.isAlive()) {
+            while (!done) {
                 try {
-                    thread.join();
+                    wait();
                 } catch (InterruptedException e) {
                     interrupted = true;
                 }
@@ -146,8 +213,40 @@ public final class EventLoop implements AutoCloseable {
             if (interrupted) {
                 Thread.currentThread().interrupt();
             }
-            epoll.close();
-            wake.close();
+            if (failure instanceof RuntimeException e) {
+                throw e;
+            }
+            if (failure instanceof Error e) {
+                throw e;
+            }
+        }
+    }
+
+    /**
+     * Ends the loop after the handler that runs and the tasks that wait, and joins its thread (unless called on it).
+     * Descriptors watched stay open.
+     */
+    @Override
+    public void close() {
+        synchronized (tasks) {
+            closing = true;
+            if (!ended) {
+                wake.signal();
+            }
+        }
+        if (Thread.currentThread() == thread) {
+            return;
+        }
+        boolean interrupted = false;
+        while (thread.isAlive()) {
+            try {
+                thread.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
         }
     }
 }
