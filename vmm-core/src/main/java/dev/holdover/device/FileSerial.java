@@ -1,0 +1,56 @@
+package dev.holdover.device;
+
+import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Fd;
+import dev.holdover.linux.VmmException;
+
+/** A serial port whose output goes to a file: created with mode 0644, or cut to nothing. No input. */
+final class FileSerial extends SerialBackend {
+    private final Fd file;
+    private final SerialWriter writer;
+
+    FileSerial(String path) {
+        try {
+            file = Fd.open(path, Fd.O_WRONLY | Fd.O_CREAT | Fd.O_TRUNC, 0644);
+        } catch (ErrnoException e) {
+            throw new VmmException(
+                    "cannot open the serial port's file, " + e.getMessage() + ": name a file that can be" + " written",
+                    e);
+        }
+        writer = new SerialWriter(path, SerialWriter.WhenFull.HOLD);
+        writer.attach(file);
+    }
+
+    @Override
+    public void write(byte b) {
+        writer.write(b);
+    }
+
+    @Override
+    public boolean ready() {
+        return writer.ready();
+    }
+
+    @Override
+    public void start(Uart16550 uart) {
+        wire(writer, uart);
+    }
+
+    @Override
+    public long dropped() {
+        return writer.dropped();
+    }
+
+    @Override
+    void stop() {}
+
+    @Override
+    void restore() {
+        writer.close();
+    }
+
+    @Override
+    void closeDescriptors() {
+        file.close();
+    }
+}
