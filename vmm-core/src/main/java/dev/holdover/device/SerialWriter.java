@@ -253,7 +253,8 @@ final class SerialWriter implements SerialOutput {
             notifyAll();
         }
         boolean interrupted = false;
-        while (thread.isAlive()) {
+        // Bounded: a file system whose server is gone lets no signal in. The thread is a daemon.
+        for (int i = 0; i < 100 && thread.isAlive(); i++) {
             Signals.kick(threadId);
             try {
                 thread.join(10);
