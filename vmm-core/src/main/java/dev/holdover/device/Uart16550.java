@@ -391,8 +391,23 @@ public final class Uart16550 extends IsaDevice {
         return new Uart16550State(divisor, ier, fcr, lcr, mcr, lineErrors, modemStatus, scr, pending, received);
     }
 
-    /** Takes a state over, and drives the interrupt line to what follows from it. Before the guest runs. */
-    public synchronized void restore(Uart16550State state) {
+    /**
+     * Takes a state over, and drives the interrupt line to what follows from it. No vCPU runs; input may be coming, and
+     * what has come and is not in the state is lost.
+     */
+    public void restore(Uart16550State state) {
+        boolean wake;
+        synchronized (this) {
+            load(state);
+            updateLine();
+            wake = senderToWake();
+        }
+        if (wake) {
+            onReceiveRoom.run();
+        }
+    }
+
+    private void load(Uart16550State state) {
         divisor = state.divisor() & 0xffff;
         ier = state.ier() & 0x0f;
         fcr = state.fcr() & FCR_STORED;
@@ -407,6 +422,5 @@ public final class Uart16550 extends IsaDevice {
         head = 0;
         count = received.length;
         System.arraycopy(received, 0, fifo, 0, count);
-        updateLine();
     }
 }

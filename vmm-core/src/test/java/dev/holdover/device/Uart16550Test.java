@@ -302,6 +302,10 @@ class Uart16550Test {
         assertThat(uart.receiveRoom()).isZero();
         out(MCR, 0x08);
         assertThat(calls[0]).as("loopback ended").isEqualTo(2);
+
+        receive("0123456789abcdefgh");
+        uart.restore(new Uart16550(line, sink).state());
+        assertThat(calls[0]).as("reset").isEqualTo(3);
     }
 
     @Test
