@@ -49,8 +49,8 @@ at_exit() {
         echo "--- ${file##*/}, the last 60 lines:"
         tail -n 60 "$file" | sed -e 's/\r//g' -e 's/\x1b\[6n//g' # where is the cursor? asks busybox
     done
-    echo "--- the lab host's kernel, the last 10 lines:"
-    dmesg | tail -n 10
+    echo "--- the lab host's kernel since the scenario began, the last 20 lines:"
+    dmesg | sed '1,/ as init process/d' | tail -n 20
     exit 1
 }
 trap at_exit EXIT
