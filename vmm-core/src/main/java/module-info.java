@@ -4,5 +4,8 @@ module dev.holdover.core {
     requires transitive dev.holdover.kvm;
     requires info.picocli;
 
+    exports dev.holdover.boot;
+    exports dev.holdover.device;
     exports dev.holdover.machine;
+    exports dev.holdover.virtio;
 }

@@ -26,6 +26,9 @@ public final class Bus {
     /** Entries of {@link #unknownAddresses} that are valid; stored after the entry. */
     private volatile int unknownCount;
 
+    /** A bus without devices. */
+    public Bus() {}
+
     /**
      * Puts a device at {@code size} addresses from {@code base} on.
      *

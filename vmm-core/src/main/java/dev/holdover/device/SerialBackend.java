@@ -9,6 +9,8 @@ package dev.holdover.device;
  */
 public abstract sealed class SerialBackend implements SerialOutput, AutoCloseable
         permits NullSerial, FileSerial, StdioSerial, PtySerial, UnixSerial {
+    SerialBackend() {}
+
     private Thread hook;
     private boolean restored;
 

@@ -1,0 +1,38 @@
+package dev.holdover.cli;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ScopeType;
+
+@Command(
+        name = "vmm",
+        description = "Holdover: a KVM virtual machine monitor whose guests outlive a reboot of their host's kernel.",
+        mixinStandardHelpOptions = true,
+        versionProvider = Version.class,
+        synopsisSubcommandLabel = "COMMAND",
+        footer = {
+            "",
+            "Exit codes: 0 the guest powered off or reset, 1 the VMM failed, 2 bad usage,",
+            "3 the guest crashed; a guest that writes v to the debug-exit port: (v<<1)|1.",
+            "",
+            "Examples:",
+            "  ./vmm demo",
+            "  ./vmm run -k bzImage -i initrd.img -a \"console=ttyS0\"",
+            "  ./vmm doctor"
+        },
+        subcommands = {
+            DemoCommand.class,
+            RunCommand.class,
+            DoctorCommand.class,
+            CompletionCommand.class,
+            HelpCommand.class
+        })
+final class VmmCommand {
+    @Option(
+            names = "--trace",
+            scope = ScopeType.INHERIT,
+            description = "On a failure print the stack trace, too.",
+            hidden = true)
+    boolean trace;
+}

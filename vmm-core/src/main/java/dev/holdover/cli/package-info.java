@@ -1,0 +1,2 @@
+/** The command line: options, help, messages for people and exit codes. */
+package dev.holdover.cli;

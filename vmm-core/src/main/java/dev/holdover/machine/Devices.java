@@ -1,0 +1,206 @@
+package dev.holdover.machine;
+
+import dev.holdover.boot.MemoryMap;
+import dev.holdover.boot.acpi.VirtioSlot;
+import dev.holdover.device.AcpiPm;
+import dev.holdover.device.Bus;
+import dev.holdover.device.CmosRtc;
+import dev.holdover.device.DebugExit;
+import dev.holdover.device.EventLoop;
+import dev.holdover.device.GuestRequest;
+import dev.holdover.device.I8042;
+import dev.holdover.device.InterruptLine;
+import dev.holdover.device.SerialBackend;
+import dev.holdover.device.Uart16550;
+import dev.holdover.device.Uart16550State;
+import dev.holdover.kvm.KvmVm;
+import dev.holdover.linux.EventFd;
+import dev.holdover.linux.UsageException;
+import dev.holdover.memory.GuestMemory;
+import dev.holdover.virtio.Disk;
+import dev.holdover.virtio.DiskConfig;
+import dev.holdover.virtio.NetConfig;
+import dev.holdover.virtio.Tap;
+import dev.holdover.virtio.VirtioBlk;
+import dev.holdover.virtio.VirtioDevice;
+import dev.holdover.virtio.VirtioMmio;
+import dev.holdover.virtio.VirtioNet;
+import dev.holdover.virtio.VirtioRng;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+
+/** The devices of a machine and what they hang on: the two buses, interrupt lines, host files. */
+final class Devices implements AutoCloseable {
+    /** A virtio device with its window and its interrupt. */
+    private record Slot(VirtioDevice device, VirtioMmio transport, EventFd interrupt, int number) {}
+
+    /** A line into interrupt controllers that come to be after the devices; held low before. */
+    private static final class Line implements InterruptLine {
+        private final int gsi;
+        private volatile KvmVm vm;
+
+        Line(int gsi) {
+            this.gsi = gsi;
+        }
+
+        @Override
+        public void set(boolean high) {
+            KvmVm connected = vm;
+            if (connected != null) {
+                connected.setInterruptLine(gsi, high);
+            }
+        }
+    }
+
+    private final Bus ports = new Bus();
+    private final Bus mmio = new Bus();
+    private final Line com1Line = new Line(MemoryMap.GSI_COM1);
+    private final Line rtcLine = new Line(MemoryMap.GSI_RTC);
+    private final Line sciLine = new Line(MemoryMap.GSI_SCI);
+    private final EventLoop loop;
+    private final List<Slot> slots = new ArrayList<>();
+    private SerialBackend serial;
+    private Uart16550 com1;
+    private Uart16550State com1PowerOn;
+    private AcpiPm pm;
+    private I8042 keyboard;
+    private CmosRtc rtc;
+
+    /**
+     * Opens all that the devices need of the host.
+     *
+     * @param requests is told what the guest asks, on a vCPU's thread
+     * @param quit is run when the user leaves the console, on the loop's thread
+     * @param onFailure is told when a device's thread ends by a failure
+     */
+    Devices(
+            MachineConfig config,
+            GuestMemory memory,
+            Consumer<GuestRequest> requests,
+            Runnable quit,
+            EventLoop.FailureHandler onFailure) {
+        int count = config.disks().size()
+                + config.nets().size()
+                + (config.rng() ? 1 : 0)
+                + (config.console() != null ? 1 : 0);
+        if (count > MemoryMap.MAX_VIRTIO_DEVICES) {
+            throw new UsageException(count + " virtio devices: this machine has room for "
+                    + MemoryMap.MAX_VIRTIO_DEVICES + " (--disk, --net, --rng, --console together)");
+        }
+        this.loop = new EventLoop("console", onFailure);
+        try {
+            for (DiskConfig disk : config.disks()) {
+                plug(memory, new VirtioBlk(Disk.open(disk), onFailure));
+            }
+            for (NetConfig net : config.nets()) {
+                plug(memory, new VirtioNet(Tap.open(net.tap()), net.mac(), onFailure));
+            }
+            if (config.rng()) {
+                plug(memory, new VirtioRng(onFailure));
+            }
+            if (config.console() != null) {
+                plug(memory, config.console().open(onFailure));
+            }
+            serial = SerialBackend.open(config.serial(), loop, quit);
+            addPlatform(config, memory, requests);
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
+        }
+    }
+
+    private void plug(GuestMemory memory, VirtioDevice device) {
+        int number = slots.size();
+        EventFd interrupt = new EventFd();
+        VirtioMmio transport = new VirtioMmio(memory, device, interrupt);
+        slots.add(new Slot(device, transport, interrupt, number));
+        mmio.add(MemoryMap.virtioMmio(number), MemoryMap.VIRTIO_MMIO_SIZE, transport);
+    }
+
+    private void addPlatform(MachineConfig config, GuestMemory memory, Consumer<GuestRequest> requests) {
+        com1 = new Uart16550(com1Line, serial);
+        com1PowerOn = com1.state();
+        ports.add(MemoryMap.PORT_COM1, Uart16550.PORTS, com1);
+        pm = new AcpiPm(sciLine, requests);
+        ports.add(MemoryMap.PORT_ACPI_PM, AcpiPm.PORTS, pm);
+        keyboard = new I8042(requests);
+        ports.add(MemoryMap.PORT_I8042_DATA, 1, keyboard.data());
+        ports.add(MemoryMap.PORT_I8042_COMMAND, 1, keyboard.command());
+        rtc = new CmosRtc(memory.size(), rtcLine);
+        ports.add(MemoryMap.PORT_CMOS, CmosRtc.PORTS, rtc);
+        if (config.debugExitPort() >= 0) {
+            ports.add(config.debugExitPort(), DebugExit.PORTS, new DebugExit(requests));
+        }
+    }
+
+    Bus ports() {
+        return ports;
+    }
+
+    Bus mmio() {
+        return mmio;
+    }
+
+    /** Where the virtio devices are, for the ACPI tables. */
+    List<VirtioSlot> virtioSlots() {
+        List<VirtioSlot> places = new ArrayList<>();
+        for (Slot slot : slots) {
+            places.add(new VirtioSlot(
+                    MemoryMap.virtioMmio(slot.number()),
+                    MemoryMap.VIRTIO_MMIO_SIZE,
+                    MemoryMap.virtioGsi(slot.number())));
+        }
+        return places;
+    }
+
+    /** Connects interrupts and doorbells to a VM that has its interrupt controllers and all its memslots; input begins. */
+    void connect(KvmVm vm) {
+        com1Line.vm = vm;
+        rtcLine.vm = vm;
+        sciLine.vm = vm;
+        for (Slot slot : slots) {
+            vm.bindInterrupt(slot.interrupt(), MemoryMap.virtioGsi(slot.number()));
+            List<EventFd> doorbells = slot.transport().notifiers();
+            long doorbell = MemoryMap.virtioMmio(slot.number()) + VirtioMmio.QUEUE_NOTIFY;
+            for (int queue = 0; queue < doorbells.size(); queue++) {
+                vm.bindDoorbell(doorbells.get(queue), doorbell, queue);
+            }
+        }
+        serial.start(com1);
+    }
+
+    /** Puts every device into its state after power-on. The vCPUs are parked. */
+    void reset() {
+        for (Slot slot : slots) {
+            slot.transport().reset();
+        }
+        com1.restore(com1PowerOn);
+        pm.reset();
+        keyboard.reset();
+        rtc.reset();
+    }
+
+    /** Presses the power button. */
+    void pressPowerButton() {
+        pm.press();
+    }
+
+    @Override
+    public void close() {
+        for (Slot slot : slots) {
+            slot.device().close();
+            slot.interrupt().close();
+            for (EventFd doorbell : slot.transport().notifiers()) {
+                doorbell.close();
+            }
+        }
+        if (serial != null) {
+            serial.close();
+        }
+        if (rtc != null) {
+            rtc.close();
+        }
+        loop.close();
+    }
+}

@@ -1,0 +1,227 @@
+package dev.holdover.machine;
+
+import dev.holdover.kvm.Kvm;
+import dev.holdover.kvm.KvmCap;
+import dev.holdover.kvm.KvmVcpu;
+import dev.holdover.kvm.KvmVm;
+import dev.holdover.kvm.state.Msrs;
+import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Fd;
+import dev.holdover.linux.Memfd;
+import dev.holdover.linux.VmmException;
+import dev.holdover.machine.Finding.Grade;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Looks at what this host can do for guests, by trying it. Needs no machine. */
+public final class HostCheck {
+    private static final KvmCap[] NEEDED = {
+        KvmCap.USER_MEMORY,
+        KvmCap.IRQCHIP,
+        KvmCap.PIT2,
+        KvmCap.IRQFD,
+        KvmCap.IOEVENTFD,
+        KvmCap.IMMEDIATE_EXIT,
+        KvmCap.MP_STATE,
+        KvmCap.VCPU_EVENTS,
+        KvmCap.XSAVE,
+        KvmCap.XCRS,
+        KvmCap.DEBUGREGS,
+        KvmCap.ADJUST_CLOCK
+    };
+    private static final KvmCap[] WELCOME = {
+        KvmCap.SREGS2,
+        KvmCap.XSAVE2,
+        KvmCap.TSC_CONTROL,
+        KvmCap.GET_TSC_KHZ,
+        KvmCap.TSC_DEADLINE_TIMER,
+        KvmCap.KVMCLOCK_CTRL,
+        KvmCap.READONLY_MEM
+    };
+    /** Slower than this, guest kernel code is emulated: a processor takes less than one. */
+    private static final double EMULATED_NANOS = 100;
+
+    private final List<Finding> findings = new ArrayList<>();
+
+    /** Nothing is looked at yet. */
+    public HostCheck() {}
+
+    /** All findings, in the order in which they matter. */
+    public List<Finding> run() {
+        checkKvm();
+        checkHugePages();
+        checkMemfd();
+        checkTun();
+        checkLiveUpdate();
+        return findings;
+    }
+
+    private void checkKvm() {
+        try (Kvm kvm = Kvm.open()) {
+            add("kvm", Grade.OK, "/dev/kvm opens; served by " + modules(), "");
+            StringBuilder needed = new StringBuilder();
+            StringBuilder welcome = new StringBuilder();
+            lacking(kvm, NEEDED, needed);
+            lacking(kvm, WELCOME, welcome);
+            if (needed.isEmpty()) {
+                add("kvm capabilities", Grade.OK, "all that guests here need", "");
+            } else {
+                add("kvm capabilities", Grade.LACKING, "no" + needed, "use a newer kernel");
+            }
+            if (!welcome.isEmpty()) {
+                add("kvm capabilities", Grade.LIMITED, "no" + welcome, "nothing to do: the VMM goes without");
+            }
+            add(
+                    "vCPUs",
+                    Grade.OK,
+                    kvm.check(KvmCap.NR_VCPUS) + " recommended, "
+                            + Math.min(kvm.check(KvmCap.MAX_VCPUS), Machine.MAX_CPUS) + " at most",
+                    "");
+            checkMsrs(kvm);
+            checkSpeed(kvm);
+        } catch (VmmException e) {
+            add("kvm", Grade.LACKING, e.getMessage(), "");
+        } catch (ErrnoException e) {
+            add("kvm", Grade.LACKING, e.getMessage(), "see the kernel's log");
+        }
+    }
+
+    private static void lacking(Kvm kvm, KvmCap[] caps, StringBuilder into) {
+        for (KvmCap cap : caps) {
+            if (!kvm.has(cap)) {
+                into.append(into.isEmpty() ? " " : ", ")
+                        .append(cap.name())
+                        .append(" (")
+                        .append(cap.meaning())
+                        .append(')');
+            }
+        }
+    }
+
+    private static String modules() {
+        StringBuilder names = new StringBuilder();
+        for (String module : new String[] {"kvm_intel", "kvm_amd", "kvm_pvm"}) {
+            if (Files.isDirectory(Path.of("/sys/module", module))) {
+                names.append(names.isEmpty() ? "" : " and ").append(module);
+            }
+        }
+        return names.isEmpty() ? "an unknown module" : names.toString();
+    }
+
+    private void checkMsrs(Kvm kvm) {
+        try (KvmVm vm = kvm.createVm()) {
+            vm.createIrqchip();
+            try (KvmVcpu vcpu = vm.createVcpu(0)) {
+                vcpu.setCpuid(kvm.supportedCpuid());
+                StringBuilder refused = new StringBuilder();
+                int count = 0;
+                for (int index : kvm.msrIndexes()) {
+                    Msrs one = new Msrs(index);
+                    if (vcpu.getMsrs(one) == 1 && vcpu.trySetMsrs(one) == 0) {
+                        refused.append(count++ == 0 ? "" : ", ").append("0x").append(Integer.toHexString(index));
+                    }
+                }
+                if (count > 0) {
+                    add(
+                            "MSRs",
+                            Grade.LIMITED,
+                            "KVM lists " + refused + " but does not take back the value that it gives",
+                            "nothing to do: the VMM leaves them out of a guest's state");
+                }
+            }
+        }
+    }
+
+    private void checkSpeed(Kvm kvm) {
+        double nanos = GuestSpeed.nanosPerInstruction(kvm);
+        double tenths = Math.round(nanos * 10) / 10.0;
+        if (nanos > EMULATED_NANOS) {
+            add(
+                    "guest speed",
+                    Grade.LIMITED,
+                    "guest kernel code runs at " + tenths + " ns an instruction: KVM here has no hardware"
+                            + " virtualisation and emulates it (guest user code may run natively)",
+                    "small test guests run; for Linux guests use a host with VT-x or AMD-V, or the lab (docs/lab.md)");
+        } else {
+            add("guest speed", Grade.OK, "guest kernel code runs at " + tenths + " ns an instruction", "");
+        }
+    }
+
+    private void checkHugePages() {
+        String mode = selected("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+        if (mode == null) {
+            add("huge pages", Grade.LIMITED, "this kernel has no transparent huge pages for shared memory", "");
+        } else if (mode.equals("never") || mode.equals("deny")) {
+            add(
+                    "huge pages",
+                    Grade.LIMITED,
+                    "transparent huge pages for shared memory are off: preserving RAM over a live update takes long",
+                    "echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled");
+        } else {
+            add("huge pages", Grade.OK, "transparent huge pages for shared memory: " + mode, "");
+        }
+    }
+
+    private void checkMemfd() {
+        try (Fd memfd = Memfd.create("doctor", 4096)) {
+            String noexec = read("/proc/sys/vm/memfd_noexec");
+            add("memfd", Grade.OK, memfd.name() + " made; vm.memfd_noexec=" + (noexec == null ? "none" : noexec), "");
+        } catch (ErrnoException e) {
+            add(
+                    "memfd",
+                    Grade.LACKING,
+                    "no memfd that a live update can keep: " + e.getMessage(),
+                    "sysctl vm.memfd_noexec=0 (or 1), or use --ram mem-path=DIRECTORY on a tmpfs");
+        }
+    }
+
+    private void checkTun() {
+        try (Fd tun = Fd.open("/dev/net/tun", Fd.O_RDWR)) {
+            add("network", Grade.OK, tun.name() + " opens: --net works", "");
+        } catch (ErrnoException e) {
+            add(
+                    "network",
+                    Grade.LIMITED,
+                    "no --net: " + e.getMessage(),
+                    "modprobe tun; to use taps be root, or have one made for your user");
+        }
+    }
+
+    private void checkLiveUpdate() {
+        if (!Files.exists(Path.of("/dev/liveupdate"))) {
+            add(
+                    "live update",
+                    Grade.LIMITED,
+                    "no /dev/liveupdate: guests cannot outlive a kexec of this host",
+                    "boot a kernel with CONFIG_LIVEUPDATE (6.19 or newer) with kho=on liveupdate=on");
+        } else {
+            add("live update", Grade.OK, "/dev/liveupdate is there", "");
+        }
+    }
+
+    /** The word in brackets of a sysfs choice. */
+    private static String selected(String path) {
+        String text = read(path);
+        if (text == null) {
+            return null;
+        }
+        int open = text.indexOf('[');
+        int close = text.indexOf(']');
+        return open >= 0 && close > open ? text.substring(open + 1, close) : text;
+    }
+
+    private static String read(String path) {
+        try {
+            return Files.readString(Path.of(path)).strip();
+        } catch (IOException e) {
+            return null;
+        }
+    }
+
+    private void add(String subject, Grade grade, String text, String advice) {
+        findings.add(new Finding(subject, grade, text, advice));
+    }
+}

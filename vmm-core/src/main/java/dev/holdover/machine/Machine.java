@@ -1,0 +1,356 @@
+package dev.holdover.machine;
+
+import dev.holdover.boot.Boot;
+import dev.holdover.boot.CpuEntry;
+import dev.holdover.boot.FlatFirmware;
+import dev.holdover.boot.MemoryMap;
+import dev.holdover.boot.acpi.AcpiConfig;
+import dev.holdover.boot.acpi.AcpiTables;
+import dev.holdover.device.Bus;
+import dev.holdover.device.GuestRequest;
+import dev.holdover.kvm.Kvm;
+import dev.holdover.kvm.KvmCap;
+import dev.holdover.kvm.KvmVcpu;
+import dev.holdover.kvm.KvmVm;
+import dev.holdover.kvm.state.Cpuid;
+import dev.holdover.kvm.state.VcpuState;
+import dev.holdover.kvm.state.VmState;
+import dev.holdover.linux.Signals;
+import dev.holdover.linux.VmmException;
+import dev.holdover.memory.FdSets;
+import dev.holdover.memory.GuestMemory;
+import dev.holdover.memory.Ram;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+
+/**
+ * A virtual machine: made parked, run, and waited for until it ends.
+ *
+ * <p>Order of making one, and why:
+ *
+ * <ol>
+ *   <li>RAM, firmware or kernel, devices' files: what the user may have got wrong comes before anything costs time.
+ *   <li>The VM, then all memslots: set after the interrupt controllers, each would wait milliseconds for the kernel.
+ *   <li>Interrupt controllers and timer before the vCPUs, which get their LAPIC from them.
+ *   <li>vCPUs with their CPUID, which decides what else may be set.
+ *   <li>Interrupts and doorbells of the devices last: they need the controllers, and are cheap then.
+ * </ol>
+ */
+public final class Machine implements AutoCloseable {
+    /** One byte of APIC id, less the broadcast. */
+    public static final int MAX_CPUS = 255;
+
+    private final MachineConfig config;
+    private final Ram ram;
+    private final FlatFirmware firmware;
+    private final Devices devices;
+    private final KvmVm vm;
+    private final List<VcpuThread> vcpus = new ArrayList<>();
+    private final boolean sregs2;
+    private final boolean tscOffset;
+    private final List<VcpuState> powerOn = new ArrayList<>();
+    private final VmState powerOnVm = new VmState();
+    private final BlockingQueue<Event> events = new LinkedBlockingQueue<>();
+    private boolean closed;
+
+    /** What the thread that waits for the machine's end is told. */
+    private sealed interface Event {
+        record Requested(GuestRequest request) implements Event {}
+
+        record Ended(MachineEnd end) implements Event {}
+
+        record Failed(VmmException sentence) implements Event {}
+    }
+
+    /**
+     * Makes a machine, parked.
+     *
+     * @param fdsets where RAM may come from; its descriptors are duplicated
+     */
+    public Machine(MachineConfig config, FdSets fdsets) {
+        this.config = config;
+        Ram openedRam = null;
+        FlatFirmware openedFirmware = null;
+        Devices openedDevices = null;
+        KvmVm openedVm = null;
+        try (Kvm kvm = Kvm.open()) {
+            checkHost(kvm, config.cpus());
+            openedRam = Ram.open(config.ram(), fdsets, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
+            this.ram = openedRam;
+            if (config.boot() instanceof BootSource.Firmware image) {
+                openedFirmware = FlatFirmware.read(image.image());
+            }
+            this.firmware = openedFirmware;
+            openedDevices = new Devices(config, ram.memory(), this::request, this::quit, this::failed);
+            this.devices = openedDevices;
+            CpuEntry entry = loadGuest();
+
+            openedVm = kvm.createVm();
+            this.vm = openedVm;
+            setMemorySlots(kvm.has(KvmCap.READONLY_MEM));
+            if (kvm.has(KvmCap.SET_IDENTITY_MAP_ADDR)) {
+                vm.setIdentityMapAddress(MemoryMap.KVM_IDENTITY_MAP);
+            }
+            if (kvm.has(KvmCap.SET_TSS_ADDR)) {
+                vm.setTssAddress(MemoryMap.KVM_TSS);
+            }
+            vm.createIrqchip();
+            vm.createPit();
+
+            Signals.installKick();
+            createVcpus(kvm);
+            this.sregs2 = kvm.has(KvmCap.SREGS2);
+            this.tscOffset = vcpus.getFirst().vcpu().hasTscOffset();
+            if (config.rebootOnReset()) {
+                keepPowerOnState(kvm);
+            }
+            EntryRegisters.set(vcpus.getFirst().vcpu(), entry);
+            devices.connect(vm);
+            for (VcpuThread vcpu : vcpus) {
+                vcpu.start();
+            }
+        } catch (RuntimeException | Error e) {
+            for (VcpuThread vcpu : vcpus) {
+                vcpu.close();
+            }
+            close(openedVm);
+            close(openedDevices);
+            close(openedFirmware);
+            if (openedRam != null) {
+                openedRam.discard();
+            }
+            throw e;
+        }
+    }
+
+    private static void close(AutoCloseable resource) {
+        if (resource != null) {
+            try {
+                resource.close();
+            } catch (Exception e) {
+                throw new AssertionError("close of ours throws nothing checked", e);
+            }
+        }
+    }
+
+    private static void checkHost(Kvm kvm, int cpus) {
+        for (KvmCap cap : new KvmCap[] {
+            KvmCap.USER_MEMORY, KvmCap.IRQCHIP, KvmCap.PIT2, KvmCap.IRQFD, KvmCap.IOEVENTFD, KvmCap.IMMEDIATE_EXIT
+        }) {
+            if (!kvm.has(cap)) {
+                throw new VmmException("this host's KVM lacks KVM_CAP_" + cap.name() + " (" + cap.meaning()
+                        + "), which every guest here needs: use a newer kernel");
+            }
+        }
+        int most = kvm.check(KvmCap.MAX_VCPUS);
+        if (cpus > most) {
+            throw new VmmException("--cpus " + cpus + ": this host's KVM makes at most " + most + " vCPUs a guest");
+        }
+    }
+
+    /** Puts what the boot CPU starts with into guest RAM. */
+    private CpuEntry loadGuest() {
+        if (!(config.boot() instanceof BootSource.KernelImage image)) {
+            return CpuEntry.reset();
+        }
+        AcpiConfig acpi = new AcpiConfig(config.cpus(), devices.virtioSlots());
+        long rsdp = AcpiTables.write(ram.memory(), acpi);
+        return Boot.load(image.config(), ram.memory(), rsdp);
+    }
+
+    /** RAM, with a hole where firmware's tail lies over it, and the firmware. */
+    private void setMemorySlots(boolean readOnly) {
+        int slot = 0;
+        for (GuestMemory.Region region : ram.memory().regions()) {
+            if (firmware == null || region.gpa() >= MemoryMap.HIGH_MEMORY) {
+                vm.setMemorySlot(slot++, region.gpa(), region.segment(), false);
+                continue;
+            }
+            long below = Math.min(firmware.isaGpa() - region.gpa(), region.size());
+            vm.setMemorySlot(slot++, region.gpa(), region.segment().asSlice(0, below), false);
+            long above = MemoryMap.HIGH_MEMORY - region.gpa();
+            if (region.size() > above) {
+                MemorySegment rest = region.segment().asSlice(above);
+                vm.setMemorySlot(slot++, MemoryMap.HIGH_MEMORY, rest, false);
+            }
+        }
+        if (firmware != null) {
+            vm.setMemorySlot(slot++, firmware.isaGpa(), firmware.isaRom(), readOnly);
+            vm.setMemorySlot(slot, firmware.gpa(), firmware.rom(), readOnly);
+        }
+    }
+
+    private void createVcpus(Kvm kvm) {
+        Cpuid supported = kvm.supportedCpuid();
+        boolean deadline = kvm.has(KvmCap.TSC_DEADLINE_TIMER);
+        for (int id = 0; id < config.cpus(); id++) {
+            KvmVcpu vcpu = vm.createVcpu(id);
+            vcpus.add(new VcpuThread(vcpu, devices.ports(), devices.mmio(), new VcpuEvents()));
+            vcpu.setCpuid(GuestCpuid.of(supported, id, config.cpus(), deadline));
+            EntryRegisters.setMemoryTypes(vcpu);
+        }
+    }
+
+    private void keepPowerOnState(Kvm kvm) {
+        int[] msrs = KeptMsrs.of(kvm.msrIndexes(), vcpus.getFirst().vcpu());
+        for (VcpuThread thread : vcpus) {
+            VcpuState state = new VcpuState(thread.vcpu().xsaveSize(), msrs);
+            Save.vcpu(thread.vcpu(), state, sregs2, tscOffset);
+            powerOn.add(state);
+        }
+        Save.interruptControllers(vm, powerOnVm);
+    }
+
+    /** Lets the guest run; a running one is left as it is. */
+    public void resume() {
+        for (VcpuThread vcpu : vcpus) {
+            vcpu.run();
+        }
+    }
+
+    /** Parks all vCPUs and waits until they are; their accesses are completed then. Not from a vCPU's or device's thread. */
+    public void pause() {
+        for (VcpuThread vcpu : vcpus) {
+            vcpu.askToPark();
+        }
+        for (VcpuThread vcpu : vcpus) {
+            vcpu.awaitParked();
+        }
+    }
+
+    /**
+     * Waits until the machine ends, and says how. The vCPUs are parked then. One thread.
+     *
+     * @throws VmmException if the VMM failed: guest RAM is gone, a device's thread died
+     */
+    public MachineEnd await() throws InterruptedException {
+        while (true) {
+            Event event = events.take();
+            if (event instanceof Event.Failed failed) {
+                throw failed.sentence();
+            }
+            if (event instanceof Event.Ended ended) {
+                return ended.end();
+            }
+            GuestRequest request = ((Event.Requested) event).request();
+            if (request instanceof GuestRequest.PowerOff) {
+                return new MachineEnd.PoweredOff();
+            }
+            if (request instanceof GuestRequest.DebugExit exit) {
+                return new MachineEnd.DebugExit(exit.value());
+            }
+            if (!config.rebootOnReset()) {
+                return new MachineEnd.Reset();
+            }
+            reset();
+            resume();
+        }
+    }
+
+    /**
+     * Starts the guest again as after power-on. RAM keeps its contents, as on a real machine, except where the kernel and
+     * its tables are loaded anew.
+     *
+     * <p>Order: vCPUs parked; devices first, for they may hold interrupts; then each vCPU, the interrupt controllers,
+     * the guest's image and the boot CPU's entry.
+     */
+    private void reset() {
+        pause();
+        // A guest may ask twice before it is parked.
+        events.removeIf(event -> event instanceof Event.Requested r && r.request() instanceof GuestRequest.Reset);
+        devices.reset();
+        for (int i = 0; i < vcpus.size(); i++) {
+            Restore.vcpu(vcpus.get(i).vcpu(), powerOn.get(i), sregs2, tscOffset);
+        }
+        Restore.interruptControllers(vm, powerOnVm);
+        EntryRegisters.set(vcpus.getFirst().vcpu(), loadGuest());
+    }
+
+    /** A device passes on what the guest asks; on a vCPU's thread, which is not to run on. */
+    private void request(GuestRequest request) {
+        for (VcpuThread vcpu : vcpus) {
+            vcpu.askToPark();
+        }
+        events.add(new Event.Requested(request));
+    }
+
+    /** Ends the machine, as when the user leaves its console. Any thread; {@link #await} returns. */
+    public void quit() {
+        events.add(new Event.Ended(new MachineEnd.Quit()));
+    }
+
+    /** Something on a device's thread failed for good. */
+    private void failed(Throwable cause) {
+        events.add(new Event.Failed(sentence("a device's thread", cause)));
+    }
+
+    private VmmException sentence(String where, Throwable cause) {
+        String lost = ram.whyLost();
+        if (lost != null) {
+            return new VmmException(lost, cause);
+        }
+        if (cause instanceof VmmException sentence) {
+            return sentence;
+        }
+        return new VmmException(where + " failed: " + cause, cause);
+    }
+
+    private final class VcpuEvents implements VcpuThread.Events {
+        @Override
+        public void crashed(int vcpu, String why) {
+            events.add(new Event.Ended(new MachineEnd.Crashed("the guest crashed on vCPU " + vcpu + ": " + why)));
+        }
+
+        @Override
+        public void failed(int vcpu, Throwable cause) {
+            events.add(new Event.Failed(sentence("vCPU " + vcpu, cause)));
+        }
+
+        @Override
+        public void memoryFault(int vcpu, long gpa) {
+            String lost = ram.whyLost();
+            events.add(new Event.Failed(new VmmException(
+                    lost != null
+                            ? lost
+                            : "KVM cannot reach guest RAM" + (gpa < 0 ? "" : " at 0x" + Long.toHexString(gpa))
+                                    + " on vCPU " + vcpu
+                                    + ": EFAULT (the host may be out of memory or huge pages; see its kernel log)")));
+        }
+
+        @Override
+        public boolean isRam(long gpa) {
+            boolean rom = firmware != null && gpa >= firmware.isaGpa() && gpa < MemoryMap.HIGH_MEMORY;
+            return !rom && ram.memory().contains(gpa, 1);
+        }
+    }
+
+    /** What accesses to nothing there were, for the curious. */
+    public Bus ports() {
+        return devices.ports();
+    }
+
+    public GuestMemory memory() {
+        return ram.memory();
+    }
+
+    /** Parks and ends the vCPUs, then takes everything apart. Not from a vCPU's or device's thread. */
+    @Override
+    public synchronized void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        for (VcpuThread vcpu : vcpus) {
+            vcpu.close();
+        }
+        devices.close();
+        vm.close();
+        if (firmware != null) {
+            firmware.close();
+        }
+        ram.close();
+    }
+}

@@ -1,0 +1,228 @@
+package dev.holdover.machine;
+
+import dev.holdover.device.Bus;
+import dev.holdover.kvm.KvmVcpu;
+import dev.holdover.kvm.VcpuExit;
+import dev.holdover.linux.Signals;
+
+/**
+ * The thread that runs one vCPU and serves its exits; a small state machine: parked, running, ended.
+ *
+ * <p>A parked vCPU has completed its last port or memory access: it parks only when KVM_RUN says that it was interrupted,
+ * which comes after the completion, and serves every exit until then (an access in several pieces has several).
+ */
+final class VcpuThread {
+    private enum Request {
+        RUN,
+        PARK,
+        END
+    }
+
+    private final KvmVcpu vcpu;
+    private final Bus ports;
+    private final Bus mmio;
+    private final Events events;
+    private final Thread thread;
+    private final Object lock = new Object();
+    // Written under the lock; read without it on the way out of KVM_RUN.
+    private volatile Request request = Request.PARK;
+    private boolean parked;
+    private int threadId;
+
+    /** What ends a vCPU's run for good; called on its thread. */
+    interface Events {
+        void crashed(int vcpu, String why);
+
+        void failed(int vcpu, Throwable cause);
+
+        /** KVM could not reach guest RAM; {@code gpa} is -1 if it does not say where. */
+        void memoryFault(int vcpu, long gpa);
+
+        /** An MMIO exit within RAM: a store to ROM, or RAM that is gone. */
+        boolean isRam(long gpa);
+    }
+
+    VcpuThread(KvmVcpu vcpu, Bus ports, Bus mmio, Events events) {
+        this.vcpu = vcpu;
+        this.ports = ports;
+        this.mmio = mmio;
+        this.events = events;
+        this.thread = Thread.ofPlatform().daemon().name("vcpu" + vcpu.id()).unstarted(this::loop);
+    }
+
+    KvmVcpu vcpu() {
+        return vcpu;
+    }
+
+    /** Starts the thread, parked. */
+    void start() {
+        thread.start();
+        awaitParked();
+    }
+
+    private void loop() {
+        Signals.unblockKick();
+        synchronized (lock) {
+            threadId = Signals.threadId();
+        }
+        try {
+            while (awaitRun()) {
+                serveUntilAsked();
+            }
+        } catch (Throwable t) {
+            synchronized (lock) {
+                request = Request.END;
+            }
+            events.failed(vcpu.id(), t);
+        } finally {
+            synchronized (lock) {
+                parked = true;
+                lock.notifyAll();
+            }
+        }
+    }
+
+    /** Parks while told so; false if the thread is to end. */
+    private boolean awaitRun() throws InterruptedException {
+        synchronized (lock) {
+            while (request == Request.PARK) {
+                parked = true;
+                lock.notifyAll();
+                lock.wait();
+            }
+            parked = false;
+            return request == Request.RUN;
+        }
+    }
+
+    private void serveUntilAsked() {
+        while (true) {
+            VcpuExit exit = vcpu.run();
+            if (exit instanceof VcpuExit.Io io) {
+                serve(io);
+            } else if (exit instanceof VcpuExit.Mmio access) {
+                if (!serve(access)) {
+                    return;
+                }
+            } else if (exit instanceof VcpuExit.Interrupted) {
+                vcpu.clearKick();
+                if (request != Request.RUN) {
+                    return;
+                }
+            } else {
+                end(exit);
+                return;
+            }
+        }
+    }
+
+    private void serve(VcpuExit.Io io) {
+        int port = io.port();
+        int width = io.width();
+        int count = io.count();
+        if (io.isWrite()) {
+            for (int i = 0; i < count; i++) {
+                ports.write(port, width, io.get(i));
+            }
+        } else {
+            for (int i = 0; i < count; i++) {
+                io.put(i, ports.read(port, width));
+            }
+        }
+    }
+
+    private boolean serve(VcpuExit.Mmio access) {
+        long address = access.address();
+        if (events.isRam(address)) {
+            synchronized (lock) {
+                request = Request.END;
+            }
+            events.memoryFault(vcpu.id(), address);
+            return false;
+        }
+        if (access.isWrite()) {
+            mmio.write(address, access.width(), access.get());
+        } else {
+            access.put(mmio.read(address, access.width()));
+        }
+        return true;
+    }
+
+    private void end(VcpuExit exit) {
+        synchronized (lock) {
+            request = Request.END;
+        }
+        if (exit instanceof VcpuExit.TripleFault) {
+            events.crashed(vcpu.id(), "triple fault" + vcpu.registers());
+        } else if (exit instanceof VcpuExit.Failed failed) {
+            events.crashed(vcpu.id(), failed.why());
+        } else if (exit instanceof VcpuExit.MemoryFault) {
+            events.memoryFault(vcpu.id(), -1);
+        } else {
+            events.crashed(vcpu.id(), "HLT left the kernel although the interrupt controllers are there");
+        }
+    }
+
+    /** Asks it to park; does not wait. Also from its own thread: it then parks once the exit it serves is completed. */
+    void askToPark() {
+        ask(Request.PARK);
+    }
+
+    private void ask(Request wanted) {
+        synchronized (lock) {
+            if (request == Request.END) {
+                return;
+            }
+            request = wanted;
+            if (parked || threadId == 0) {
+                lock.notifyAll();
+            } else {
+                vcpu.kick(threadId);
+            }
+        }
+    }
+
+    /** Waits until it is parked or has ended. Not from its own thread. */
+    void awaitParked() {
+        boolean interrupted = false;
+        synchronized (lock) {
+            while (!parked) {
+                try {
+                    lock.wait();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Lets a parked vCPU run. */
+    void run() {
+        synchronized (lock) {
+            if (request == Request.PARK) {
+                request = Request.RUN;
+                lock.notifyAll();
+            }
+        }
+    }
+
+    /** Ends the thread and waits for it; then closes the vCPU. Not from its own thread. */
+    void close() {
+        ask(Request.END);
+        boolean interrupted = false;
+        while (thread.isAlive()) {
+            try {
+                thread.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        vcpu.close();
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}
