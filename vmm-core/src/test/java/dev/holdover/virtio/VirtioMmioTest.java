@@ -98,6 +98,20 @@ class VirtioMmioTest {
     }
 
     @Test
+    void wantsTheStepsOfItsStatusInOrder() {
+        driver.set(0x24, 1);
+        driver.set(0x20, 1);
+        driver.set(0x70, 9);
+        assertThat(driver.get(0x70)).as("no features without a driver").isEqualTo(1);
+        driver.set(0x70, 7);
+        assertThat(driver.get(0x70)).as("not ready without features").isEqualTo(3);
+        driver.set(0x70, 0xffffff00 | 64 | 16);
+        assertThat(driver.get(0x70)).as("the driver has no such bits but FAILED").isEqualTo(3);
+        driver.set(0x70, 128 | 3);
+        assertThat(driver.get(0x70)).isEqualTo(128 | 3);
+    }
+
+    @Test
     void keepsFeaturesAndQueuesOnceSettled() {
         driver.begin(2);
         driver.set(0x24, 0);
