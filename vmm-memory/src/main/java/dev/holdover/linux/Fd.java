@@ -24,8 +24,11 @@ public final class Fd implements AutoCloseable {
     public static final int O_APPEND = 0x400;
     public static final int O_NONBLOCK = 0x800;
     public static final int O_DIRECTORY = 0x10000;
+    public static final int O_NOFOLLOW = 0x20000;
     public static final int O_CLOEXEC = 0x80000;
     public static final int O_TMPFILE = 0x400000 | O_DIRECTORY;
+    /** Only to ask what a name stands for: fstat(2) works on it, reading and writing do not. */
+    public static final int O_PATH = 0x200000;
 
     private static final int F_GETFD = 1;
     private static final int F_SETFD = 2;
@@ -258,6 +261,14 @@ public final class Fd implements AutoCloseable {
     /** The size in bytes by seeking to the end (lseek(2)), which works on block devices too. Moves no one's offset of use here. */
     public long seekEnd() {
         return ErrnoException.check("lseek " + name, Syscall.call(Syscall.LSEEK, number(), 0, 2));
+    }
+
+    /**
+     * Where the next data at or behind a byte offset begin: lseek(2) SEEK_DATA; ENXIO, as {@code -errno}, if only a
+     * hole follows. A file system that knows no holes answers {@code offset}. Moves the offset of read(2) and write(2).
+     */
+    public long trySeekData(long offset) {
+        return Syscall.call(Syscall.LSEEK, number(), offset, 3);
     }
 
     /** ftruncate(2). */

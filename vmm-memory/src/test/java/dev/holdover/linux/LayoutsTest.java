@@ -132,6 +132,7 @@ class LayoutsTest {
             Fd.fileSystem;        offsetof(struct statfs,f_bavail);          32
             Fd.fileSystem;        sizeof(struct statfs);                     120
             Fd.seekEnd;           SEEK_END;                                  2
+            Fd.trySeekData;       SEEK_DATA;                                 3
             Fd.tryLock;           offsetof(struct flock,l_type);             0
             Fd.tryLock;           offsetof(struct flock,l_whence);           2
             Fd.tryLock;           offsetof(struct flock,l_start);            8
