@@ -1,0 +1,11 @@
+package dev.holdover.vmstate;
+
+/**
+ * When a phase was reached, by three clocks: none of them alone goes on rightly through a reboot.
+ *
+ * @param phase its number, from 1
+ * @param monotonic CLOCK_MONOTONIC, ns; starts anew with the kernel
+ * @param realtime CLOCK_REALTIME, ns; jumps by up to a second in a reboot
+ * @param tsc the host's time-stamp counter; runs on through a kexec
+ */
+public record TimelineEvent(int phase, long monotonic, long realtime, long tsc) {}

@@ -1,0 +1,6 @@
+/** The state file, and who holds a guest while its VMM is away. Knows nothing of KVM and of devices. */
+module dev.holdover.migration {
+    requires transitive dev.holdover.memory;
+
+    exports dev.holdover.vmstate;
+}
