@@ -181,6 +181,20 @@ final class Devices implements AutoCloseable {
         rtc.reset();
     }
 
+    /** Lets no virtio device touch guest RAM until {@link #resume}; waits for the requests under way. */
+    void pause() {
+        for (Slot slot : slots) {
+            slot.device().pause();
+        }
+    }
+
+    /** Lets the virtio devices go on. */
+    void resume() {
+        for (Slot slot : slots) {
+            slot.device().resume();
+        }
+    }
+
     /** Presses the power button. */
     void pressPowerButton() {
         pm.press();

@@ -54,6 +54,8 @@ public final class Machine implements AutoCloseable {
     private final List<VcpuState> powerOn = new ArrayList<>();
     private final VmState powerOnVm = new VmState();
     private final BlockingQueue<Event> events = new LinkedBlockingQueue<>();
+    private final List<MachineListener> listeners = new ArrayList<>();
+    private RunState state = RunState.PRELAUNCH;
     private boolean closed;
 
     /** What the thread that waits for the machine's end is told. */
@@ -204,21 +206,70 @@ public final class Machine implements AutoCloseable {
         Save.interruptControllers(vm, powerOnVm);
     }
 
-    /** Lets the guest run; a running one is left as it is. */
-    public void resume() {
+    /** Where the machine is in its life. Any thread. */
+    public synchronized RunState state() {
+        return state;
+    }
+
+    /** Adds someone who is told of changes; before the guest runs. */
+    public synchronized void addListener(MachineListener listener) {
+        listeners.add(listener);
+    }
+
+    private void change(RunState to) {
+        RunState from = state;
+        state = to;
+        for (MachineListener listener : listeners) {
+            listener.changed(from, to);
+        }
+    }
+
+    /** Lets the guest run; a running one is left as it is. Any thread but the machine's own. */
+    public synchronized void resume() {
+        if (state == RunState.RUNNING || closed) {
+            return;
+        }
+        change(RunState.RUNNING);
+        devices.resume();
         for (VcpuThread vcpu : vcpus) {
             vcpu.run();
         }
     }
 
-    /** Parks all vCPUs and waits until they are; their accesses are completed then. Not from a vCPU's or device's thread. */
-    public void pause() {
+    /**
+     * Parks all vCPUs, then lets the devices finish what is under way, and waits until both are done. Accesses of the
+     * vCPUs are completed then. Any thread but the machine's own.
+     */
+    public synchronized void pause() {
+        if (state != RunState.RUNNING || closed) {
+            return;
+        }
+        park();
+        devices.pause();
+        change(RunState.PAUSED);
+    }
+
+    private void park() {
         for (VcpuThread vcpu : vcpus) {
             vcpu.askToPark();
         }
         for (VcpuThread vcpu : vcpus) {
             vcpu.awaitParked();
         }
+    }
+
+    /** Presses the power button: the guest is asked to switch itself off. */
+    public void pressPowerButton() {
+        devices.pressPowerButton();
+    }
+
+    /** Resets the guest as its own reset would; {@link #await} then goes by the configuration. Any thread. */
+    public void requestReset() {
+        request(new GuestRequest.Reset());
+    }
+
+    public MachineConfig config() {
+        return config;
     }
 
     /**
@@ -232,33 +283,45 @@ public final class Machine implements AutoCloseable {
             if (event instanceof Event.Failed failed) {
                 throw failed.sentence();
             }
-            if (event instanceof Event.Ended ended) {
-                return ended.end();
-            }
-            GuestRequest request = ((Event.Requested) event).request();
-            if (request instanceof GuestRequest.PowerOff) {
-                return new MachineEnd.PoweredOff();
-            }
-            if (request instanceof GuestRequest.DebugExit exit) {
-                return new MachineEnd.DebugExit(exit.value());
-            }
-            if (!config.rebootOnReset()) {
-                return new MachineEnd.Reset();
+            MachineEnd end =
+                    event instanceof Event.Ended ended ? ended.end() : end(((Event.Requested) event).request());
+            if (end != null) {
+                tellEnd(end);
+                return end;
             }
             reset();
-            resume();
+        }
+    }
+
+    /** How the guest's request ends the machine; null if it does not. */
+    private MachineEnd end(GuestRequest request) {
+        if (request instanceof GuestRequest.PowerOff) {
+            return new MachineEnd.PoweredOff();
+        }
+        if (request instanceof GuestRequest.DebugExit exit) {
+            return new MachineEnd.DebugExit(exit.value());
+        }
+        return config.rebootOnReset() ? null : new MachineEnd.Reset();
+    }
+
+    private synchronized void tellEnd(MachineEnd end) {
+        for (MachineListener listener : listeners) {
+            listener.ended(end);
         }
     }
 
     /**
      * Starts the guest again as after power-on. RAM keeps its contents, as on a real machine, except where the kernel and
-     * its tables are loaded anew.
+     * its tables are loaded anew. A machine that is paused stays so.
      *
      * <p>Order: vCPUs parked; devices first, for they may hold interrupts; then each vCPU, the interrupt controllers,
      * the guest's image and the boot CPU's entry.
      */
-    private void reset() {
-        pause();
+    private synchronized void reset() {
+        if (closed) {
+            return;
+        }
+        park();
         // A guest may ask twice before it is parked.
         events.removeIf(event -> event instanceof Event.Requested r && r.request() instanceof GuestRequest.Reset);
         devices.reset();
@@ -267,6 +330,14 @@ public final class Machine implements AutoCloseable {
         }
         Restore.interruptControllers(vm, powerOnVm);
         EntryRegisters.set(vcpus.getFirst().vcpu(), loadGuest());
+        for (MachineListener listener : listeners) {
+            listener.reset();
+        }
+        if (state == RunState.RUNNING) {
+            for (VcpuThread vcpu : vcpus) {
+                vcpu.run();
+            }
+        }
     }
 
     /** A device passes on what the guest asks; on a vCPU's thread, which is not to run on. */

@@ -106,7 +106,9 @@ class VirtioMmioTest {
         driver.set(0x70, 7);
         assertThat(driver.get(0x70)).as("not ready without features").isEqualTo(3);
         driver.set(0x70, 0xffffff00 | 64 | 16);
-        assertThat(driver.get(0x70)).as("the driver has no such bits but FAILED").isEqualTo(3);
+        assertThat(driver.get(0x70))
+                .as("the driver has no such bits but FAILED")
+                .isEqualTo(3);
         driver.set(0x70, 128 | 3);
         assertThat(driver.get(0x70)).isEqualTo(128 | 3);
     }

@@ -1,0 +1,9 @@
+package dev.holdover.machine;
+
+/**
+ * How a state is to be saved.
+ *
+ * @param ignoreShared whether shared RAM stays where it is instead of being copied into the state
+ * @param force whether to save even a state whose RAM would be gone with this process
+ */
+public record SaveOptions(boolean ignoreShared, boolean force) {}
