@@ -40,7 +40,7 @@ public sealed interface ConsoleConfig {
             }
             Tty.Pty pty = Tty.openPty();
             System.err.println("console: " + pty.path());
-            return new VirtioConsole(pty.controller(), pty.controller(), 0, 0, onFailure);
+            return VirtioConsole.onPty(pty, onFailure);
         } catch (ErrnoException e) {
             throw new VmmException("cannot open the virtio console, " + e.getMessage(), e);
         }

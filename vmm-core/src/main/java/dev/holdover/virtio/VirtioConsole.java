@@ -4,6 +4,7 @@ import dev.holdover.device.EventLoop;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Tty;
 
 /**
  * A console of one port: virtio 1.2, section 5.3. Host input is read only while the driver has given buffers, output is
@@ -22,6 +23,9 @@ public final class VirtioConsole extends VirtioDevice {
 
     private final Fd input;
     private final Fd output;
+    /** A pseudo-terminal's other side, or null. */
+    private final Fd terminal;
+
     private final FdWatch inputWatch;
     private final FdWatch outputWatch;
     private volatile int columns;
@@ -39,6 +43,10 @@ public final class VirtioConsole extends VirtioDevice {
      * @param columns of the terminal, 0 if it is none; then no size is offered
      */
     public VirtioConsole(Fd input, Fd output, int columns, int rows, EventLoop.FailureHandler onFailure) {
+        this(input, output, null, columns, rows, onFailure);
+    }
+
+    private VirtioConsole(Fd input, Fd output, Fd terminal, int columns, int rows, EventLoop.FailureHandler onFailure) {
         super(
                 "virtio-console",
                 ID,
@@ -48,11 +56,25 @@ public final class VirtioConsole extends VirtioDevice {
                 onFailure);
         this.input = input;
         this.output = input == output ? output.dup() : output; // epoll knows a descriptor once
+        this.terminal = terminal;
         this.columns = columns;
         this.rows = rows;
         this.inputEnded = input == null;
         this.inputWatch = new FdWatch(loop(), input, new InputReady());
         this.outputWatch = new FdWatch(loop(), this.output, new OutputReady());
+    }
+
+    /**
+     * A console on a pseudo-terminal, which it takes over, for terminal programs that come and go. What nobody reads is
+     * dropped once the terminal is full: a guest's driver may wait for its output with interrupts off.
+     */
+    public static VirtioConsole onPty(Tty.Pty pty, EventLoop.FailureHandler onFailure) {
+        Fd controller = pty.controller();
+        controller.setNonBlocking(true);
+        // Held open: else the last program to leave would end the input, and take the modes set here along.
+        Fd terminal = Fd.open(pty.path(), Fd.O_RDWR);
+        Tty.makeRaw(terminal); // or it would echo the guest's output back to the guest
+        return new VirtioConsole(controller, controller, terminal, 0, 0, onFailure);
     }
 
     /** struct virtio_console_config: cols@0 (2), rows@2 (2), max_nr_ports@4 (4), emerg_wr@8 (4). */
@@ -184,7 +206,7 @@ public final class VirtioConsole extends VirtioDevice {
             if (Errno.EFAULT.is(n)) {
                 throw ramLost("a write to " + output.name());
             }
-            if (Errno.EAGAIN.is(n)) {
+            if (Errno.EAGAIN.is(n) && terminal == null) {
                 queue.putBack(1);
                 outputWatch.want(Epoll.EPOLLOUT);
                 return;
@@ -212,6 +234,9 @@ public final class VirtioConsole extends VirtioDevice {
         output.close();
         if (input != null) {
             input.close();
+        }
+        if (terminal != null) {
+            terminal.close();
         }
     }
 }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Tty;
 import dev.holdover.linux.UnixSocket;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -232,5 +233,42 @@ class VirtioConsoleTest {
         assertThat(driver.get(0xfc)).isEqualTo(1);
         device.pause();
         assertThat(device.state()).isEqualTo(new VirtioConsoleState(0, 300, 50));
+    }
+
+    @Test
+    void servesTerminalProgramsThatComeAndGo() {
+        Tty.Pty pty = Tty.openPty();
+        driver = new TestDriver(ram, VirtioConsole.onPty(pty, failures::add));
+        opened.add(driver);
+        start(0);
+        sendText("nobody listens yet");
+        MemorySegment got = Arena.ofAuto().allocate(100);
+        for (String visit : List.of("first", "second")) {
+            try (Fd program = Fd.open(pty.path(), Fd.O_RDWR)) {
+                program.tryRead(got.fill((byte) 0));
+                sendText("hello " + visit);
+                assertThat(program.tryRead(got.fill((byte) 0))).isEqualTo(6 + visit.length());
+                assertThat(got.getString(0)).isEqualTo("hello " + visit);
+                program.tryWrite(text(visit));
+                assertThat(receiveText(100)).as("what was typed, and no echo").isEqualTo(visit);
+            }
+            sendText("left behind");
+        }
+    }
+
+    @Test
+    void dropsWhatNobodyReadsFromAPseudoTerminal() {
+        Tty.Pty pty = Tty.openPty();
+        driver = new TestDriver(ram, VirtioConsole.onPty(pty, failures::add));
+        opened.add(driver);
+        start(0);
+        long gpa = ram.allocate(1 << 20);
+        for (int i = 0; i < 3; i++) {
+            tx.add(out(gpa, 1 << 20));
+            driver.kick(tx);
+            driver.await(tx, 1);
+        }
+        driver.set(0x70, 0);
+        assertThat(driver.get(0x70)).isZero();
     }
 }
