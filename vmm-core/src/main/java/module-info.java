@@ -2,6 +2,7 @@
 module dev.holdover.core {
     requires transitive dev.holdover.memory;
     requires transitive dev.holdover.kvm;
+    requires transitive dev.holdover.migration;
     requires info.picocli;
 
     exports dev.holdover.boot;

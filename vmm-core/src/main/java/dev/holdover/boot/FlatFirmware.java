@@ -42,6 +42,13 @@ public final class FlatFirmware implements AutoCloseable {
         }
     }
 
+    /** An image whose bytes are at hand, of a size that {@link #read} takes; copied. */
+    public static FlatFirmware of(MemorySegment image) {
+        Mapping mapping = Mapping.anonymous(image.byteSize(), MemoryMap.PAGE);
+        MemorySegment.copy(image, 0, mapping.segment(), 0, image.byteSize());
+        return new FlatFirmware(mapping);
+    }
+
     /** The whole image. */
     public MemorySegment rom() {
         return mapping.segment();

@@ -3,6 +3,8 @@ package dev.holdover.cli;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.UsageException;
 import dev.holdover.linux.VmmException;
+import dev.holdover.machine.RestoreRefused;
+import dev.holdover.vmstate.StateException;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
@@ -64,6 +66,10 @@ public final class Main {
         if (e instanceof UsageException) {
             System.err.println(name + ": " + e.getMessage());
             return ExitCode.USAGE;
+        }
+        if (e instanceof RestoreRefused || e instanceof StateException) {
+            System.err.println(name + ": " + e.getMessage());
+            return ExitCode.RESTORE_REFUSED;
         }
         if (e instanceof VmmException || e instanceof ErrnoException) {
             System.err.println(name + ": " + e.getMessage());

@@ -6,7 +6,6 @@ import dev.holdover.linux.UsageException;
 import dev.holdover.machine.BootSource;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.MachineConfig;
-import dev.holdover.machine.MachineEnd;
 import dev.holdover.memory.AddFd;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.RamConfig;
@@ -142,37 +141,7 @@ final class RunCommand implements Callable<Integer> {
                 fdsets.add(AddFd.parse(addFd));
             }
             fdsets.closeOriginals();
-            Thread leave;
-            MachineEnd end;
-            try (Machine machine = new Machine(config, fdsets)) {
-                leave = leaveOnSignal(machine);
-                machine.resume();
-                end = machine.await();
-            }
-            forget(leave);
-            if (end instanceof MachineEnd.Crashed crashed) {
-                System.err.println("vmm run: " + prefix() + crashed.why());
-            }
-            return end.exitCode();
-        }
-    }
-
-    private String prefix() {
-        return name.isEmpty() ? "" : name + ": ";
-    }
-
-    /** SIGTERM, SIGINT and SIGHUP take the machine apart first: no raw terminal, no socket is left. */
-    private static Thread leaveOnSignal(Machine machine) {
-        Thread leave = new Thread(machine::close, "leave");
-        Runtime.getRuntime().addShutdownHook(leave);
-        return leave;
-    }
-
-    private static void forget(Thread leave) {
-        try {
-            Runtime.getRuntime().removeShutdownHook(leave);
-        } catch (IllegalStateException e) {
-            // A signal came first: the hook runs, and closing twice is harmless.
+            return Running.untilEnd(new Machine(config, fdsets), "vmm run");
         }
     }
 

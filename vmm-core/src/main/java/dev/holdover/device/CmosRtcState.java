@@ -1,5 +1,11 @@
 package dev.holdover.device;
 
+import dev.holdover.vmstate.SectionType;
+import dev.holdover.vmstate.StateInput;
+import dev.holdover.vmstate.StateOutput;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
 /**
  * What a {@link CmosRtc} is made of.
  *
@@ -20,5 +26,28 @@ public record CmosRtcState(int index, byte[] memory, long offsetMillis, long see
     @Override
     public byte[] memory() {
         return memory.clone();
+    }
+
+    /** Its section in a state. */
+    public static final SectionType SECTION = new SectionType("cmos-rtc", 1);
+
+    /** Bytes of it. */
+    public static final int SIZE = 160;
+
+    public void write(StateOutput out) {
+        out.i32(index);
+        out.i64(offsetMillis);
+        out.i64(seenMillis);
+        out.bytes(MemorySegment.ofArray(memory));
+        out.end();
+    }
+
+    public static CmosRtcState read(StateInput in) {
+        int index = in.i32();
+        long offsetMillis = in.i64();
+        long seenMillis = in.i64();
+        byte[] memory = in.bytes(CmosRtc.SIZE).toArray(ValueLayout.JAVA_BYTE);
+        in.end();
+        return new CmosRtcState(index, memory, offsetMillis, seenMillis);
     }
 }

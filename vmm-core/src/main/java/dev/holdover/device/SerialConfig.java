@@ -19,6 +19,17 @@ public sealed interface SerialConfig {
     /** A new pseudo-terminal, whose path is printed. */
     record Pty() implements SerialConfig {}
 
+    /** As it is given to {@link #parse}. */
+    default String text() {
+        if (this instanceof File file) {
+            return "file:" + file.path();
+        }
+        if (this instanceof Unix unix) {
+            return "unix:" + unix.path();
+        }
+        return this instanceof Stdio ? "stdio" : this instanceof Pty ? "pty" : "null";
+    }
+
     /** Parses stdio, null, file:PATH, unix:PATH or pty. Throws {@link UsageException} for anything else. */
     static SerialConfig parse(String text) {
         if (text.equals("stdio")) {

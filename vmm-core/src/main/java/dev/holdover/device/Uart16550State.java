@@ -1,5 +1,11 @@
 package dev.holdover.device;
 
+import dev.holdover.vmstate.SectionType;
+import dev.holdover.vmstate.StateInput;
+import dev.holdover.vmstate.StateOutput;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
 /**
  * What a {@link Uart16550} is made of.
  *
@@ -36,5 +42,45 @@ public record Uart16550State(
     @Override
     public byte[] received() {
         return received.clone();
+    }
+
+    /** Its section in a state. */
+    public static final SectionType SECTION = new SectionType("uart16550", 1);
+
+    /** Bytes of it. */
+    public static final int SIZE = 64;
+
+    public void write(StateOutput out) {
+        out.i32(divisor);
+        out.u8(ier);
+        out.u8(fcr);
+        out.u8(lcr);
+        out.u8(mcr);
+        out.u8(lineErrors);
+        out.u8(modemStatus);
+        out.u8(scr);
+        out.bool(transmitPending);
+        out.u8(received.length);
+        out.bytes(MemorySegment.ofArray(received));
+        out.end();
+    }
+
+    public static Uart16550State read(StateInput in) {
+        int divisor = in.i32();
+        int ier = in.u8();
+        int fcr = in.u8();
+        int lcr = in.u8();
+        int mcr = in.u8();
+        int lineErrors = in.u8();
+        int modemStatus = in.u8();
+        int scr = in.u8();
+        boolean transmitPending = in.bool();
+        int count = in.u8();
+        if (count > Uart16550.FIFO_SIZE) {
+            throw in.refuse("it has " + count + " received bytes, the FIFO holds " + Uart16550.FIFO_SIZE);
+        }
+        byte[] received = in.bytes(count).toArray(ValueLayout.JAVA_BYTE);
+        in.end();
+        return new Uart16550State(divisor, ier, fcr, lcr, mcr, lineErrors, modemStatus, scr, transmitPending, received);
     }
 }

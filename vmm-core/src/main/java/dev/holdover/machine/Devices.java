@@ -3,12 +3,15 @@ package dev.holdover.machine;
 import dev.holdover.boot.MemoryMap;
 import dev.holdover.boot.acpi.VirtioSlot;
 import dev.holdover.device.AcpiPm;
+import dev.holdover.device.AcpiPmState;
 import dev.holdover.device.Bus;
 import dev.holdover.device.CmosRtc;
+import dev.holdover.device.CmosRtcState;
 import dev.holdover.device.DebugExit;
 import dev.holdover.device.EventLoop;
 import dev.holdover.device.GuestRequest;
 import dev.holdover.device.I8042;
+import dev.holdover.device.I8042State;
 import dev.holdover.device.InterruptLine;
 import dev.holdover.device.SerialBackend;
 import dev.holdover.device.Uart16550;
@@ -22,10 +25,18 @@ import dev.holdover.virtio.DiskConfig;
 import dev.holdover.virtio.NetConfig;
 import dev.holdover.virtio.Tap;
 import dev.holdover.virtio.VirtioBlk;
+import dev.holdover.virtio.VirtioBlkState;
+import dev.holdover.virtio.VirtioConsole;
+import dev.holdover.virtio.VirtioConsoleState;
 import dev.holdover.virtio.VirtioDevice;
 import dev.holdover.virtio.VirtioMmio;
+import dev.holdover.virtio.VirtioMmioState;
 import dev.holdover.virtio.VirtioNet;
+import dev.holdover.virtio.VirtioNetState;
 import dev.holdover.virtio.VirtioRng;
+import dev.holdover.vmstate.StateFile;
+import dev.holdover.vmstate.StateImage;
+import dev.holdover.vmstate.StateLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
@@ -179,6 +190,119 @@ final class Devices implements AutoCloseable {
         pm.reset();
         keyboard.reset();
         rtc.reset();
+    }
+
+    /** Declares the devices' sections in a state, in the order in which {@link #write} fills them; the first's index. */
+    int declare(StateLayout layout) {
+        int first = layout.section(Uart16550State.SECTION, 0, Uart16550State.SIZE);
+        layout.section(AcpiPmState.SECTION, 0, AcpiPmState.SIZE);
+        layout.section(I8042State.SECTION, 0, I8042State.SIZE);
+        layout.section(CmosRtcState.SECTION, 0, CmosRtcState.SIZE);
+        for (Slot slot : slots) {
+            int queues = slot.transport().notifiers().size();
+            layout.section(VirtioMmioState.SECTION, slot.number(), VirtioMmioState.size(queues));
+            if (slot.device() instanceof VirtioBlk) {
+                layout.section(VirtioBlkState.SECTION, slot.number(), VirtioBlkState.SIZE);
+            } else if (slot.device() instanceof VirtioNet) {
+                layout.section(VirtioNetState.SECTION, slot.number(), VirtioNetState.SIZE);
+            } else if (slot.device() instanceof VirtioConsole) {
+                layout.section(VirtioConsoleState.SECTION, slot.number(), VirtioConsoleState.SIZE);
+            }
+        }
+        return first;
+    }
+
+    /** Fills the devices' sections. The devices rest. */
+    void write(StateImage image, int first) {
+        int index = first;
+        com1.state().write(image.output(index++));
+        pm.state().write(image.output(index++));
+        keyboard.state().write(image.output(index++));
+        rtc.state().write(image.output(index++));
+        for (Slot slot : slots) {
+            slot.transport().state().write(image.output(index++));
+            if (slot.device() instanceof VirtioBlk blk) {
+                blk.state().write(image.output(index++));
+            } else if (slot.device() instanceof VirtioNet net) {
+                net.state().write(image.output(index++));
+            } else if (slot.device() instanceof VirtioConsole console) {
+                console.state().write(image.output(index++));
+            }
+        }
+    }
+
+    /** The devices' saved state, read whole before any of it is applied. */
+    record Saved(
+            Uart16550State com1,
+            AcpiPmState pm,
+            I8042State keyboard,
+            CmosRtcState rtc,
+            List<VirtioMmioState> transports,
+            List<VirtioBlkState> disks,
+            List<VirtioNetState> nets,
+            List<VirtioConsoleState> consoles) {}
+
+    /** Reads the devices' sections of a state; changes nothing. */
+    Saved read(StateFile state) {
+        List<VirtioMmioState> transports = new ArrayList<>();
+        List<VirtioBlkState> disks = new ArrayList<>();
+        List<VirtioNetState> nets = new ArrayList<>();
+        List<VirtioConsoleState> consoles = new ArrayList<>();
+        for (Slot slot : slots) {
+            int number = slot.number();
+            transports.add(VirtioMmioState.read(
+                    state.section(VirtioMmioState.SECTION, number).input()));
+            if (slot.device() instanceof VirtioBlk) {
+                disks.add(VirtioBlkState.read(
+                        state.section(VirtioBlkState.SECTION, number).input()));
+            } else if (slot.device() instanceof VirtioNet) {
+                nets.add(VirtioNetState.read(
+                        state.section(VirtioNetState.SECTION, number).input()));
+            } else if (slot.device() instanceof VirtioConsole) {
+                consoles.add(VirtioConsoleState.read(
+                        state.section(VirtioConsoleState.SECTION, number).input()));
+            }
+        }
+        return new Saved(
+                Uart16550State.read(state.section(Uart16550State.SECTION, 0).input()),
+                AcpiPmState.read(state.section(AcpiPmState.SECTION, 0).input()),
+                I8042State.read(state.section(I8042State.SECTION, 0).input()),
+                CmosRtcState.read(state.section(CmosRtcState.SECTION, 0).input()),
+                transports,
+                disks,
+                nets,
+                consoles);
+    }
+
+    /** Applies a saved state, after the interrupt controllers have theirs: a line that is high rises now. */
+    void restore(Saved saved) {
+        int disk = 0;
+        int net = 0;
+        int console = 0;
+        for (int i = 0; i < slots.size(); i++) {
+            VirtioDevice device = slots.get(i).device();
+            if (device instanceof VirtioBlk blk) {
+                blk.restore(saved.disks().get(disk++));
+            } else if (device instanceof VirtioNet card) {
+                card.restore(saved.nets().get(net++));
+            } else if (device instanceof VirtioConsole port) {
+                port.restore(saved.consoles().get(console++));
+            }
+            slots.get(i).transport().restore(saved.transports().get(i));
+        }
+        com1.restore(saved.com1());
+        pm.restore(saved.pm());
+        keyboard.restore(saved.keyboard());
+        rtc.restore(saved.rtc());
+    }
+
+    /** Writes to storage what the guest wrote to its disks. Blocks; a failure is thrown. */
+    void syncDisks() {
+        for (Slot slot : slots) {
+            if (slot.device() instanceof VirtioBlk blk) {
+                blk.sync();
+            }
+        }
     }
 
     /** Lets no virtio device touch guest RAM until {@link #resume}; waits for the requests under way. */

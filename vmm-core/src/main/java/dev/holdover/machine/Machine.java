@@ -20,6 +20,12 @@ import dev.holdover.linux.VmmException;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.GuestMemory;
 import dev.holdover.memory.Ram;
+import dev.holdover.memory.RamConfig;
+import dev.holdover.memory.RamIdentity;
+import dev.holdover.vmstate.FileTarget;
+import dev.holdover.vmstate.PageWriter;
+import dev.holdover.vmstate.StateImage;
+import dev.holdover.vmstate.StateLayout;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -50,7 +56,14 @@ public final class Machine implements AutoCloseable {
     private final KvmVm vm;
     private final List<VcpuThread> vcpus = new ArrayList<>();
     private final boolean sregs2;
-    private final boolean tscOffset;
+    private final List<Cpuid> cpuids = new ArrayList<>();
+    private final int[] msrs;
+    /** What stands with the RAM now; null where none can stand, or before the first run. */
+    private RamIdentity ramIdentity;
+    /** Why the RAM's generation is to be raised before the guest runs next; null if it need not. */
+    private RamIdentity.Cause raise = RamIdentity.Cause.BOOTED;
+
+    private volatile PageWriter pageWriter;
     private final List<VcpuState> powerOn = new ArrayList<>();
     private final VmState powerOnVm = new VmState();
     private final BlockingQueue<Event> events = new LinkedBlockingQueue<>();
@@ -68,11 +81,26 @@ public final class Machine implements AutoCloseable {
     }
 
     /**
-     * Makes a machine, parked.
+     * Makes a machine that boots, parked.
      *
      * @param fdsets where RAM may come from; its descriptors are duplicated
      */
     public Machine(MachineConfig config, FdSets fdsets) {
+        this(config, fdsets, null);
+    }
+
+    /**
+     * Makes a machine that goes on where a saved one stood, parked. Nothing of the state's RAM is changed before {@link
+     * #resume}.
+     *
+     * @param config the state's own ({@link Incoming#config}), or as the user changed it
+     * @throws RestoreRefused if the state and the RAM, the disks or this host do not fit
+     */
+    public static Machine restore(MachineConfig config, FdSets fdsets, Incoming incoming) {
+        return new Machine(config, fdsets, incoming);
+    }
+
+    private Machine(MachineConfig config, FdSets fdsets, Incoming incoming) {
         this.config = config;
         Ram openedRam = null;
         FlatFirmware openedFirmware = null;
@@ -80,15 +108,22 @@ public final class Machine implements AutoCloseable {
         KvmVm openedVm = null;
         try (Kvm kvm = Kvm.open()) {
             checkHost(kvm, config.cpus());
+            if (incoming != null) {
+                incoming.requireRam(config.ram());
+            }
             openedRam = Ram.open(config.ram(), fdsets, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
             this.ram = openedRam;
-            if (config.boot() instanceof BootSource.Firmware image) {
+            if (incoming != null) {
+                ramIdentity = incoming.checkRam(ram);
+                openedFirmware = incoming.firmware();
+            } else if (config.boot() instanceof BootSource.Firmware image) {
                 openedFirmware = FlatFirmware.read(image.image());
             }
             this.firmware = openedFirmware;
             openedDevices = new Devices(config, ram.memory(), this::request, this::quit, this::failed);
             this.devices = openedDevices;
-            CpuEntry entry = loadGuest();
+            Devices.Saved savedDevices = incoming == null ? null : devices.read(incoming.state());
+            CpuEntry entry = incoming == null ? loadGuest() : CpuEntry.reset();
 
             openedVm = kvm.createVm();
             this.vm = openedVm;
@@ -103,14 +138,19 @@ public final class Machine implements AutoCloseable {
             vm.createPit();
 
             Signals.installKick();
-            createVcpus(kvm);
+            createVcpus(kvm, incoming);
             this.sregs2 = kvm.has(KvmCap.SREGS2);
-            this.tscOffset = vcpus.getFirst().vcpu().hasTscOffset();
+            this.msrs = incoming == null
+                    ? KeptMsrs.of(kvm.msrIndexes(), vcpus.getFirst().vcpu())
+                    : incoming.vcpu(0).state().msrs().indexes();
             if (config.rebootOnReset()) {
-                keepPowerOnState(kvm);
+                keepPowerOnState();
             }
             EntryRegisters.set(vcpus.getFirst().vcpu(), entry);
             devices.connect(vm);
+            if (incoming != null) {
+                apply(incoming, savedDevices);
+            }
             for (VcpuThread vcpu : vcpus) {
                 vcpu.start();
             }
@@ -185,25 +225,44 @@ public final class Machine implements AutoCloseable {
         }
     }
 
-    private void createVcpus(Kvm kvm) {
+    private void createVcpus(Kvm kvm, Incoming incoming) {
         Cpuid supported = kvm.supportedCpuid();
         boolean deadline = kvm.has(KvmCap.TSC_DEADLINE_TIMER);
         for (int id = 0; id < config.cpus(); id++) {
             KvmVcpu vcpu = vm.createVcpu(id);
             vcpus.add(new VcpuThread(vcpu, devices.ports(), devices.mmio(), new VcpuEvents()));
-            vcpu.setCpuid(GuestCpuid.of(supported, id, config.cpus(), deadline));
+            Cpuid cpuid = incoming == null
+                    ? GuestCpuid.of(supported, id, config.cpus(), deadline)
+                    : incoming.requireCpu(id, supported, deadline, vcpu.xsaveSize());
+            vcpu.setCpuid(cpuid);
+            cpuids.add(cpuid);
             EntryRegisters.setMemoryTypes(vcpu);
         }
     }
 
-    private void keepPowerOnState(Kvm kvm) {
-        int[] msrs = KeptMsrs.of(kvm.msrIndexes(), vcpus.getFirst().vcpu());
+    private void keepPowerOnState() {
         for (VcpuThread thread : vcpus) {
             VcpuState state = new VcpuState(thread.vcpu().xsaveSize(), msrs);
-            Save.vcpu(thread.vcpu(), state, sregs2, tscOffset);
+            Save.vcpu(thread.vcpu(), state, sregs2);
             powerOn.add(state);
         }
         Save.interruptControllers(vm, powerOnVm);
+    }
+
+    /** Gives KVM and the devices a saved state; see {@link Restore} for the order. */
+    private void apply(Incoming incoming, Devices.Saved savedDevices) {
+        incoming.loadPages(ram.memory());
+        for (int i = 0; i < vcpus.size(); i++) {
+            Restore.vcpu(vcpus.get(i).vcpu(), incoming.vcpu(i).state(), sregs2);
+        }
+        Restore.alignTscs(vcpus);
+        Restore.interruptControllers(vm, incoming.vm());
+        devices.restore(savedDevices);
+        Restore.clock(vm, incoming.vm());
+        for (VcpuThread vcpu : vcpus) {
+            vcpu.vcpu().notePaused();
+        }
+        raise = RamIdentity.Cause.RESTORED;
     }
 
     /** Where the machine is in its life. Any thread. */
@@ -229,6 +288,7 @@ public final class Machine implements AutoCloseable {
         if (state == RunState.RUNNING || closed) {
             return;
         }
+        raiseGeneration();
         change(RunState.RUNNING);
         devices.resume();
         for (VcpuThread vcpu : vcpus) {
@@ -256,6 +316,101 @@ public final class Machine implements AutoCloseable {
         for (VcpuThread vcpu : vcpus) {
             vcpu.awaitParked();
         }
+    }
+
+    /** Makes states of this RAM that were saved before states of the past, before the guest changes it. */
+    private void raiseGeneration() {
+        if (raise == null) {
+            return;
+        }
+        boolean keepable =
+                config.ram().backend() == RamConfig.Backend.FILE && config.ram().share();
+        if (keepable) {
+            boolean known = raise != RamIdentity.Cause.BOOTED && ramIdentity != null;
+            RamIdentity next = known ? ramIdentity.next(raise) : RamIdentity.fresh();
+            boolean kept = next.write(ram.memory().regions().getFirst().fd());
+            ramIdentity = kept ? next : null;
+        }
+        raise = null;
+    }
+
+    /**
+     * Saves the machine's state; blocks until it is on storage. The guest is stopped for it, and stays so if it
+     * succeeds ({@link RunState#SAVED}); {@link #resume} then makes the state one of the past first. If it fails the
+     * guest goes on, if it ran before. Any thread but the machine's own.
+     *
+     * @param path a file, which is replaced whole or not at all
+     */
+    public synchronized SaveReport save(String path, SaveOptions options) {
+        if (state == RunState.SAVED) {
+            throw new VmmException("Can't migrate the vm that was paused due to previous migration");
+        }
+        if (closed) {
+            throw new VmmException("can't save to " + path + ": the guest has ended");
+        }
+        boolean ran = state == RunState.RUNNING;
+        long start = System.nanoTime();
+        SavePlan plan = new SavePlan(config, ram, ramIdentity, options);
+        StateLayout layout = plan.layout();
+        int firmwareSection = firmware == null
+                ? -1
+                : layout.section(Incoming.FIRMWARE, 0, firmware.rom().byteSize());
+        int vmSection = layout.section(VmSection.TYPE, 0, VmSection.SIZE);
+        List<VcpuState> states = new ArrayList<>();
+        for (int i = 0; i < vcpus.size(); i++) {
+            VcpuState vcpu = new VcpuState(vcpus.get(i).vcpu().xsaveSize(), msrs);
+            states.add(vcpu);
+            layout.section(VcpuSection.TYPE, i, VcpuSection.size(cpuids.get(i), vcpu));
+        }
+        int firstDevice = devices.declare(layout);
+        StateImage image = layout.build();
+        if (firmware != null) {
+            image.output(firmwareSection).bytes(firmware.rom());
+        }
+        VmState vmState = new VmState();
+        try (FileTarget target = FileTarget.create(path, image.size());
+                PageWriter pages = new PageWriter(target, image)) {
+            pageWriter = pages;
+            // What is written now need not be while the guest stands still.
+            devices.syncDisks();
+            long stopped = System.nanoTime();
+            if (ran) {
+                pause();
+            }
+            try {
+                Save.clock(vm, vmState);
+                devices.write(image, firstDevice);
+                for (int i = 0; i < vcpus.size(); i++) {
+                    Save.vcpu(vcpus.get(i).vcpu(), states.get(i), sregs2);
+                    VcpuSection.write(image.output(vmSection + 1 + i), cpuids.get(i), states.get(i));
+                }
+                Save.interruptControllers(vm, vmState);
+                VmSection.write(image.output(vmSection), vmState);
+                devices.syncDisks();
+                plan.saveRam(ram, image, pages);
+                if (raise == null) {
+                    raise = RamIdentity.Cause.WENT_ON;
+                }
+                target.publish(image);
+            } catch (RuntimeException | Error e) {
+                if (ran) {
+                    resume();
+                }
+                throw e;
+            }
+            long end = System.nanoTime();
+            change(RunState.SAVED);
+            long transferred = image.fileLength();
+            return new SaveReport(plan.copiedBytes(), transferred, end - start, end - stopped, plan.lines());
+        } finally {
+            pageWriter = null;
+        }
+    }
+
+    /** Bytes of RAM that a save under way has looked at so far, 0 if none is. Any thread. */
+    public long saveProgressBytes() {
+        PageWriter pages = pageWriter;
+        return pages == null ? 0 : pages.scanned();
     }
 
     /** Presses the power button: the guest is asked to switch itself off. */
@@ -326,7 +481,7 @@ public final class Machine implements AutoCloseable {
         events.removeIf(event -> event instanceof Event.Requested r && r.request() instanceof GuestRequest.Reset);
         devices.reset();
         for (int i = 0; i < vcpus.size(); i++) {
-            Restore.vcpu(vcpus.get(i).vcpu(), powerOn.get(i), sregs2, tscOffset);
+            Restore.vcpu(vcpus.get(i).vcpu(), powerOn.get(i), sregs2);
         }
         Restore.interruptControllers(vm, powerOnVm);
         EntryRegisters.set(vcpus.getFirst().vcpu(), loadGuest());

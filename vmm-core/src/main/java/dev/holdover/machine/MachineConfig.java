@@ -29,4 +29,10 @@ public record MachineConfig(
         List<NetConfig> nets,
         boolean rng,
         int debugExitPort,
-        boolean rebootOnReset) {}
+        boolean rebootOnReset) {
+    /** The same machine with other RAM. */
+    public MachineConfig withRam(RamConfig other) {
+        return new MachineConfig(
+                name, other, cpus, boot, serial, console, disks, nets, rng, debugExitPort, rebootOnReset);
+    }
+}

@@ -4,6 +4,9 @@ import dev.holdover.kvm.KvmVcpu;
 import dev.holdover.kvm.KvmVm;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.kvm.state.VmState;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
 
 /**
  * Gives KVM the state of a machine whose vCPUs are parked or have not run yet.
@@ -17,17 +20,19 @@ import dev.holdover.kvm.state.VmState;
  *   <li>Vector state, XCRs, debug registers: any order.
  *   <li>LAPIC before MSRs: the deadline MSR takes only if the LAPIC's timer is in deadline mode.
  *   <li>MSRs, the deadline last: the TSC that it is compared with comes first.
- *   <li>TSC offset after the TSC MSR, whose write KVM rounds.
  *   <li>Events last.
  * </ol>
  *
- * Then the VM: the interrupt controllers after all LAPICs, since setting them may deliver; the clock right before the
+ * Then the VM: one TSC offset for all vCPUs, whose TSCs were read one after the other; the interrupt controllers after
+ * all LAPICs, since setting them may deliver; then the devices, whose lines may rise; the clock last, right before the
  * vCPUs run.
  */
 final class Restore {
+    private static final int CLOCK_FLAGS = 8;
+
     private Restore() {}
 
-    static void vcpu(KvmVcpu vcpu, VcpuState state, boolean sregs2, boolean tscOffset) {
+    static void vcpu(KvmVcpu vcpu, VcpuState state, boolean sregs2) {
         vcpu.setMpState(state.mpState());
         vcpu.setRegs(state.regs());
         if (sregs2) {
@@ -40,10 +45,25 @@ final class Restore {
         vcpu.setDebugRegs(state.debugRegs());
         vcpu.setLapic(state.lapic());
         vcpu.setMsrs(state.msrs());
-        if (tscOffset) {
-            vcpu.setTscOffset(state.tscOffset());
-        }
         vcpu.setEvents(state.events());
+    }
+
+    /** Gives all vCPUs the first one's TSC offset. */
+    static void alignTscs(List<VcpuThread> vcpus) {
+        if (!vcpus.getFirst().vcpu().hasTscOffset()) {
+            return;
+        }
+        long offset = vcpus.getFirst().vcpu().getTscOffset();
+        for (int i = 1; i < vcpus.size(); i++) {
+            vcpus.get(i).vcpu().setTscOffset(offset);
+        }
+    }
+
+    /** The guest's time goes on where it stood. */
+    static void clock(KvmVm vm, VmState state) {
+        MemorySegment clock = state.clock();
+        clock.set(ValueLayout.JAVA_INT, CLOCK_FLAGS, 0);
+        vm.setClock(clock);
     }
 
     static void interruptControllers(KvmVm vm, VmState state) {

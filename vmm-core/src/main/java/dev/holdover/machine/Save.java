@@ -2,8 +2,10 @@ package dev.holdover.machine;
 
 import dev.holdover.kvm.KvmVcpu;
 import dev.holdover.kvm.KvmVm;
+import dev.holdover.kvm.state.Msrs;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.kvm.state.VmState;
+import java.lang.foreign.ValueLayout;
 
 /**
  * Takes the state of a machine whose vCPUs are parked, out of KVM.
@@ -22,9 +24,11 @@ import dev.holdover.kvm.state.VmState;
  * them, and after the devices, which may still raise a line.
  */
 final class Save {
+    private static final int LAPIC_LVT_TIMER = 0x320;
+
     private Save() {}
 
-    static void vcpu(KvmVcpu vcpu, VcpuState state, boolean sregs2, boolean tscOffset) {
+    static void vcpu(KvmVcpu vcpu, VcpuState state, boolean sregs2) {
         vcpu.getMpState(state.mpState());
         vcpu.getRegs(state.regs());
         if (sregs2) {
@@ -37,10 +41,21 @@ final class Save {
         vcpu.getDebugRegs(state.debugRegs());
         vcpu.getLapic(state.lapic());
         vcpu.getMsrs(state.msrs());
-        if (tscOffset) {
-            state.setTscOffset(vcpu.getTscOffset());
-        }
+        keepExpiredDeadline(state);
         vcpu.getEvents(state.events());
+    }
+
+    /**
+     * A deadline that has passed reads as 0, although its interrupt may not have been delivered yet: set to the TSC's
+     * own value it fires again at once. One timer interrupt too many does no harm; one too few hangs a guest.
+     */
+    private static void keepExpiredDeadline(VcpuState state) {
+        Msrs msrs = state.msrs();
+        int last = msrs.size() - 1;
+        boolean deadlineMode = (state.lapic().get(ValueLayout.JAVA_INT, LAPIC_LVT_TIMER) >> 17 & 3) == 2;
+        if (deadlineMode && msrs.index(last) == Msrs.IA32_TSC_DEADLINE && msrs.value(last) == 0) {
+            msrs.set(last, msrs.value(0));
+        }
     }
 
     static void clock(KvmVm vm, VmState state) {

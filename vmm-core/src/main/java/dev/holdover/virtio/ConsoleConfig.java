@@ -17,6 +17,11 @@ public sealed interface ConsoleConfig {
     /** Output into a file, which is created or cut; no input. */
     record File(String path) implements ConsoleConfig {}
 
+    /** As it is given to {@link #parse}. */
+    default String text() {
+        return this instanceof File file ? "file:" + file.path() : "pty";
+    }
+
     /** Parses {@link #SYNTAX}; throws {@link UsageException} for anything else. */
     static ConsoleConfig parse(String text) {
         if (text.equals("pty")) {

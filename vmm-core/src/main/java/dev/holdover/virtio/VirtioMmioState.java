@@ -1,5 +1,9 @@
 package dev.holdover.virtio;
 
+import dev.holdover.vmstate.SectionType;
+import dev.holdover.vmstate.StateInput;
+import dev.holdover.vmstate.StateOutput;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -24,4 +28,66 @@ public record VirtioMmioState(
         int queueSelect,
         int interruptStatus,
         int configGeneration,
-        List<VirtQueueState> queues) {}
+        List<VirtQueueState> queues) {
+    /** Its section in a state. */
+    public static final SectionType SECTION = new SectionType("virtio-mmio", 1);
+
+    private static final int FIXED = 44;
+    private static final int QUEUE = 40;
+    private static final int MAX_QUEUES = 64;
+
+    /** Bytes of it for a device of that many queues. */
+    public static int size(int queues) {
+        return FIXED + QUEUE * queues;
+    }
+
+    public void write(StateOutput out) {
+        out.i32(deviceId);
+        out.i32(status);
+        out.i32(deviceFeaturesSelect);
+        out.i32(driverFeaturesSelect);
+        out.i64(driverFeatures);
+        out.i32(queueSelect);
+        out.i32(interruptStatus);
+        out.i32(configGeneration);
+        out.i32(queues.size());
+        for (int i = 0; i < queues.size(); i++) {
+            VirtQueueState queue = queues.get(i);
+            out.i32(queue.size());
+            out.bool(queue.ready());
+            out.i64(queue.descriptors());
+            out.i64(queue.available());
+            out.i64(queue.used());
+            out.i32(queue.nextAvailable());
+            out.i32(queue.nextUsed());
+        }
+        out.end();
+    }
+
+    public static VirtioMmioState read(StateInput in) {
+        int deviceId = in.i32();
+        int status = in.i32();
+        int deviceFeaturesSelect = in.i32();
+        int driverFeaturesSelect = in.i32();
+        long driverFeatures = in.i64();
+        int queueSelect = in.i32();
+        int interruptStatus = in.i32();
+        int configGeneration = in.i32();
+        int count = in.count(MAX_QUEUES);
+        List<VirtQueueState> queues = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            queues.add(new VirtQueueState(in.i32(), in.bool(), in.i64(), in.i64(), in.i64(), in.i32(), in.i32()));
+        }
+        in.end();
+        return new VirtioMmioState(
+                deviceId,
+                status,
+                deviceFeaturesSelect,
+                driverFeaturesSelect,
+                driverFeatures,
+                queueSelect,
+                interruptStatus,
+                configGeneration,
+                queues);
+    }
+}

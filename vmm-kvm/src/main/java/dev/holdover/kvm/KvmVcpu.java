@@ -294,6 +294,9 @@ public final class KvmVcpu implements AutoCloseable {
 
     /** KVM_SET_XSAVE; reads {@link #xsaveSize} bytes. */
     public void setXsave(MemorySegment from) {
+        if (from.byteSize() < xsaveSize) {
+            throw new IllegalArgumentException(from.byteSize() + " bytes of vector state, KVM reads " + xsaveSize);
+        }
         fd.ioctl("ioctl KVM_SET_XSAVE", KvmIoctl.KVM_SET_XSAVE, from);
     }
 

@@ -237,6 +237,7 @@ public final class Fd implements AutoCloseable {
             return new FileStat(
                     stat.get(ValueLayout.JAVA_LONG, 0),
                     stat.get(ValueLayout.JAVA_LONG, 8),
+                    stat.get(ValueLayout.JAVA_LONG, 16),
                     stat.get(ValueLayout.JAVA_INT, 24),
                     stat.get(ValueLayout.JAVA_LONG, 40),
                     stat.get(ValueLayout.JAVA_LONG, 48),
@@ -279,6 +280,22 @@ public final class Fd implements AutoCloseable {
     /** fallocate(2); returns 0 or {@code -errno}. May block. */
     public long tryAllocate(int mode, long offset, long length) {
         return Syscall.call(Syscall.FALLOCATE, number(), mode, offset, length);
+    }
+
+    /** Sets an extended attribute (fsetxattr(2)), whole or not at all; returns 0 or {@code -errno}. */
+    public long trySetAttribute(String attribute, MemorySegment value) {
+        try (Arena arena = Arena.ofConfined()) {
+            long key = cString(arena, attribute).address();
+            return Syscall.call(Syscall.FSETXATTR, number(), key, value.address(), value.byteSize(), 0, 0);
+        }
+    }
+
+    /** Reads an extended attribute (fgetxattr(2)); returns its bytes or {@code -errno}, -ENODATA if there is none. */
+    public long tryGetAttribute(String attribute, MemorySegment to) {
+        try (Arena arena = Arena.ofConfined()) {
+            long key = cString(arena, attribute).address();
+            return Syscall.call(Syscall.FGETXATTR, number(), key, to.address(), to.byteSize());
+        }
     }
 
     /** fdatasync(2); returns 0 or {@code -errno}. Blocks. */

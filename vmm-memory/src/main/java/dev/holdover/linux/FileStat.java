@@ -5,12 +5,13 @@ package dev.holdover.linux;
  *
  * @param device the device it lies on
  * @param inode its number there
+ * @param links how many names it has; 0 for one that is gone with its last descriptor
  * @param mode type and permissions
  * @param special the device that it is, if it is one
  * @param size bytes; 0 for a device
  * @param blockSize the preferred block size; the page size on hugetlbfs
  */
-public record FileStat(long device, long inode, int mode, long special, long size, long blockSize) {
+public record FileStat(long device, long inode, long links, int mode, long special, long size, long blockSize) {
     private static final int S_IFMT = 0xF000;
 
     /** The major number of the device that it is: makedev(3). */

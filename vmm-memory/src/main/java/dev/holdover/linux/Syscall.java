@@ -55,6 +55,8 @@ final class Syscall {
     static final int FSTATFS = 138;
     static final int ARCH_PRCTL = 158;
     static final int GETTID = 186;
+    static final int FSETXATTR = 190;
+    static final int FGETXATTR = 193;
     static final int TGKILL = 234;
     static final int EPOLL_CTL = 233;
     static final int EPOLL_PWAIT = 281;

@@ -166,7 +166,7 @@ class FdTest {
             assertThat(stat.minor()).isEqualTo(3);
         }
         // makedev(0x12345, 0x6789a), whose parts lie apart in the word
-        FileStat large = new FileStat(0, 0, 0x2000, 0x0001_2000_6783_459aL, 0, 0);
+        FileStat large = new FileStat(0, 0, 1, 0x2000, 0x0001_2000_6783_459aL, 0, 0);
         assertThat(large.major()).isEqualTo(0x12345);
         assertThat(large.minor()).isEqualTo(0x6789a);
     }

@@ -64,7 +64,7 @@ $(constants AF_UNIX SOCK_STREAM SOCK_DGRAM SOCK_SEQPACKET SOCK_CLOEXEC SOCK_NONB
 $(constants S_IFMT S_IFREG S_IFDIR S_IFCHR S_IFBLK TMPFS_MAGIC HUGETLBFS_MAGIC)
 $(constants SYS_{read,write,open,close,fstat,lseek,mmap,munmap,rt_sigaction,rt_sigprocmask,ioctl,pread64,pwrite64} \
     SYS_{readv,writev,madvise,getpid,socket,connect,sendmsg,recvmsg,shutdown,bind,listen,socketpair,setsockopt} \
-    SYS_{getsockopt,fcntl,fsync,fdatasync,ftruncate,rename,unlink,fchmod,sysinfo,fstatfs,arch_prctl,gettid,tgkill} \
+    SYS_{getsockopt,fcntl,fsync,fdatasync,ftruncate,rename,unlink,fchmod,sysinfo,fstatfs,arch_prctl,gettid,fsetxattr,fgetxattr,tgkill} \
     SYS_{epoll_ctl,epoll_pwait,fallocate,accept4,eventfd2,epoll_create1,preadv,pwritev,memfd_create})
 $(struct 'struct stat' st_dev st_ino st_mode st_rdev st_size st_blksize)
 $(struct 'struct statfs' f_type f_bsize f_blocks f_bavail)

@@ -40,6 +40,15 @@ public final class Msrs {
         return segment.get(ValueLayout.JAVA_INT, HEADER + (long) ENTRY * i);
     }
 
+    /** All indexes, in their order. */
+    public int[] indexes() {
+        int[] indexes = new int[size()];
+        for (int i = 0; i < indexes.length; i++) {
+            indexes[i] = index(i);
+        }
+        return indexes;
+    }
+
     public long value(int i) {
         return segment.get(ValueLayout.JAVA_LONG, HEADER + (long) ENTRY * i + 8);
     }

@@ -1,0 +1,143 @@
+package dev.holdover.machine;
+
+import dev.holdover.boot.BootConfig;
+import dev.holdover.device.SerialConfig;
+import dev.holdover.memory.RamConfig;
+import dev.holdover.virtio.ConsoleConfig;
+import dev.holdover.virtio.DiskConfig;
+import dev.holdover.virtio.MacAddress;
+import dev.holdover.virtio.NetConfig;
+import dev.holdover.vmstate.StateInput;
+import dev.holdover.vmstate.StateOutput;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The machine's configuration in a state's header, so that a restore needs the state alone. */
+final class ConfigCodec {
+    static final int VERSION = 1;
+
+    private static final int MAX_TEXT = 4096;
+    private static final int MAX_COMMAND_LINE = 0xffff;
+    private static final int MAX_DEVICES = 64;
+    private static final int KERNEL = 1;
+    private static final int FIRMWARE = 2;
+
+    private ConfigCodec() {}
+
+    static MemorySegment encode(MachineConfig config) {
+        StateOutput out = new StateOutput(MemorySegment.ofArray(new byte[1 << 16]));
+        out.string(config.name());
+        RamConfig ram = config.ram();
+        out.string(ram.backend().name());
+        out.i64(ram.size());
+        out.string(ram.memPath() == null ? "" : absolute(ram.memPath()));
+        out.bool(ram.share());
+        out.i64(ram.offset());
+        out.bool(ram.thp());
+        out.bool(ram.prefault());
+        out.i32(config.cpus());
+        if (config.boot() instanceof BootSource.KernelImage image) {
+            out.u8(KERNEL);
+            out.string(absolute(image.config().kernel().toString()));
+            Path initrd = image.config().initrd();
+            out.string(initrd == null ? "" : absolute(initrd.toString()));
+            out.string(image.config().commandLine());
+        } else {
+            out.u8(FIRMWARE);
+            out.string(absolute(((BootSource.Firmware) config.boot()).image().toString()));
+        }
+        out.string(config.serial().text());
+        out.string(config.console() == null ? "" : config.console().text());
+        out.i32(config.disks().size());
+        for (DiskConfig disk : config.disks()) {
+            out.string(absolute(disk.path()));
+            out.bool(disk.readOnly());
+        }
+        out.i32(config.nets().size());
+        for (NetConfig net : config.nets()) {
+            out.string(net.tap());
+            out.i64(net.mac().bits());
+        }
+        out.bool(config.rng());
+        out.i32(config.debugExitPort());
+        out.bool(config.rebootOnReset());
+        return out.written();
+    }
+
+    /** The state may be restored from another directory. */
+    private static String absolute(String path) {
+        return Path.of(path).toAbsolutePath().toString();
+    }
+
+    static MachineConfig decode(int version, StateInput in) {
+        if (version != VERSION) {
+            throw in.refuse("it has version " + version + ", this VMM reads up to " + VERSION);
+        }
+        String name = in.string(MAX_TEXT);
+        RamConfig ram = ram(in);
+        int cpus = in.i32();
+        if (cpus < 1 || cpus > Machine.MAX_CPUS) {
+            throw in.refuse("it has " + cpus + " vCPUs");
+        }
+        BootSource boot = boot(in);
+        SerialConfig serial = SerialConfig.parse(in.string(MAX_TEXT));
+        String console = in.string(MAX_TEXT);
+        List<DiskConfig> disks = new ArrayList<>();
+        for (int i = in.count(MAX_DEVICES); i > 0; i--) {
+            disks.add(new DiskConfig(in.string(MAX_TEXT), in.bool()));
+        }
+        List<NetConfig> nets = new ArrayList<>();
+        for (int i = in.count(MAX_DEVICES); i > 0; i--) {
+            nets.add(new NetConfig(in.string(MAX_TEXT), new MacAddress(in.i64())));
+        }
+        boolean rng = in.bool();
+        int debugExitPort = in.i32();
+        boolean rebootOnReset = in.bool();
+        in.end();
+        return new MachineConfig(
+                name,
+                ram,
+                cpus,
+                boot,
+                serial,
+                console.isEmpty() ? null : ConsoleConfig.parse(console),
+                disks,
+                nets,
+                rng,
+                debugExitPort,
+                rebootOnReset);
+    }
+
+    private static RamConfig ram(StateInput in) {
+        RamConfig.Backend backend = backend(in);
+        long size = in.i64();
+        String path = in.string(MAX_TEXT);
+        return new RamConfig(backend, size, path.isEmpty() ? null : path, in.bool(), in.i64(), in.bool(), in.bool());
+    }
+
+    private static RamConfig.Backend backend(StateInput in) {
+        String name = in.string(MAX_TEXT);
+        for (RamConfig.Backend backend : RamConfig.Backend.values()) {
+            if (backend.name().equals(name)) {
+                return backend;
+            }
+        }
+        throw in.refuse("RAM backend " + name + " is unknown");
+    }
+
+    private static BootSource boot(StateInput in) {
+        int kind = in.u8();
+        if (kind == FIRMWARE) {
+            return new BootSource.Firmware(Path.of(in.string(MAX_TEXT)));
+        }
+        if (kind != KERNEL) {
+            throw in.refuse("boot source " + kind + " is unknown");
+        }
+        Path kernel = Path.of(in.string(MAX_TEXT));
+        String initrd = in.string(MAX_TEXT);
+        return new BootSource.KernelImage(
+                new BootConfig(kernel, initrd.isEmpty() ? null : Path.of(initrd), in.string(MAX_COMMAND_LINE)));
+    }
+}

@@ -1,0 +1,236 @@
+package dev.holdover.machine;
+
+import dev.holdover.boot.FlatFirmware;
+import dev.holdover.boot.MemoryMap;
+import dev.holdover.device.AcpiPmState;
+import dev.holdover.device.CmosRtcState;
+import dev.holdover.device.I8042State;
+import dev.holdover.device.Uart16550State;
+import dev.holdover.kvm.state.Cpuid;
+import dev.holdover.kvm.state.VmState;
+import dev.holdover.linux.Errno;
+import dev.holdover.memory.FdSets;
+import dev.holdover.memory.GuestMemory;
+import dev.holdover.memory.Ram;
+import dev.holdover.memory.RamConfig;
+import dev.holdover.memory.RamIdentity;
+import dev.holdover.virtio.VirtioBlkState;
+import dev.holdover.virtio.VirtioConsoleState;
+import dev.holdover.virtio.VirtioMmioState;
+import dev.holdover.virtio.VirtioNetState;
+import dev.holdover.vmstate.RamRegion;
+import dev.holdover.vmstate.SectionEntry;
+import dev.holdover.vmstate.SectionType;
+import dev.holdover.vmstate.SectionView;
+import dev.holdover.vmstate.StateFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A state that is to be taken up: whole, known in all its parts and parsed, and what it asks of RAM and host. */
+public final class Incoming implements AutoCloseable {
+    static final SectionType FIRMWARE = new SectionType("firmware", 1);
+
+    private static final List<SectionType> KNOWN = List.of(
+            FIRMWARE,
+            VmSection.TYPE,
+            VcpuSection.TYPE,
+            Uart16550State.SECTION,
+            AcpiPmState.SECTION,
+            I8042State.SECTION,
+            CmosRtcState.SECTION,
+            VirtioMmioState.SECTION,
+            VirtioBlkState.SECTION,
+            VirtioNetState.SECTION,
+            VirtioConsoleState.SECTION);
+
+    private final StateFile state;
+    private final boolean force;
+    private final MachineConfig config;
+    private final List<VcpuSection.Contents> vcpus = new ArrayList<>();
+    private final VmState vm;
+
+    /**
+     * Opens a state and reads all of it but the devices.
+     *
+     * @param force whether to take it up even if RAM is not, or no longer, what the state belongs to
+     * @throws dev.holdover.vmstate.StateException if it is damaged, or not known in all its parts
+     */
+    public Incoming(String path, boolean force) {
+        this.state = StateFile.open(path, KNOWN);
+        this.force = force;
+        try {
+            this.config = ConfigCodec.decode(
+                    state.header().configVersion(), state.header().configInput());
+            for (int i = 0; i < config.cpus(); i++) {
+                vcpus.add(VcpuSection.read(state.section(VcpuSection.TYPE, i).input()));
+            }
+            int sections = 0;
+            for (SectionEntry entry : state.header().sections()) {
+                sections += entry.name().equals(VcpuSection.TYPE.name()) ? 1 : 0;
+            }
+            if (sections != config.cpus()) {
+                throw refused("it has " + sections + " vCPU sections for " + config.cpus() + " vCPUs");
+            }
+            this.vm = VmSection.read(state.section(VmSection.TYPE, 0).input());
+        } catch (RuntimeException e) {
+            state.close();
+            throw e;
+        }
+    }
+
+    private RestoreRefused refused(String why) {
+        return new RestoreRefused("won't restore " + state.name() + ": " + why);
+    }
+
+    /** The machine that was saved; private RAM, which is in the state whole, needs no file any more. */
+    public MachineConfig config() {
+        RamConfig ram = config.ram();
+        if (ram.share()) {
+            return config;
+        }
+        return config.withRam(
+                new RamConfig(RamConfig.Backend.ANONYMOUS, ram.size(), null, false, 0, ram.thp(), ram.prefault()));
+    }
+
+    StateFile state() {
+        return state;
+    }
+
+    VcpuSection.Contents vcpu(int id) {
+        return vcpus.get(id);
+    }
+
+    VmState vm() {
+        return vm;
+    }
+
+    /** Its firmware, null if it was started from a kernel. */
+    FlatFirmware firmware() {
+        SectionView section = state.findSection(FIRMWARE, 0);
+        if (section == null) {
+            return null;
+        }
+        long size = section.bytes().byteSize();
+        if (size == 0 || size % MemoryMap.PAGE != 0 || size > MemoryMap.BIOS_MAX_SIZE) {
+            throw refused("its firmware has " + size + " bytes");
+        }
+        return FlatFirmware.of(section.bytes());
+    }
+
+    /** Refuses RAM, before it is opened, that cannot be what the state belongs to. */
+    void requireRam(RamConfig ram) {
+        long size = 0;
+        boolean kept = false;
+        for (RamRegion region : state.header().regions()) {
+            size += region.size();
+            kept |= !region.copied();
+        }
+        if (ram.size() != size) {
+            throw refused("it belongs to " + size + " bytes of RAM, the machine has " + ram.size());
+        }
+        if (!kept) {
+            return;
+        }
+        if (ram.backend() != RamConfig.Backend.FILE || !ram.share()) {
+            throw refused("its RAM was left in place and this RAM is new; name where it is with --ram mem-path=PATH");
+        }
+        if (!FdSets.isFdSet(ram.memPath()) && !Files.isRegularFile(Path.of(ram.memPath()))) {
+            boolean gone = !Files.exists(Path.of(ram.memPath()));
+            throw refused("its RAM was left in " + ram.memPath() + ", which is "
+                    + (gone ? Errno.ENOENT.name() + " (" + Errno.ENOENT.text() + ")" : "no file")
+                    + "; name where it is now with --ram mem-path=PATH");
+        }
+    }
+
+    /**
+     * Checks that the RAM which was left in place is this, in the generation that the state is of.
+     *
+     * @return what stands with the RAM; null if it was copied
+     */
+    RamIdentity checkRam(Ram ram) {
+        List<RamRegion> saved = state.header().regions();
+        List<GuestMemory.Region> regions = ram.memory().regions();
+        if (saved.size() != regions.size()) {
+            throw refused("its RAM has " + saved.size() + " regions, the machine's has " + regions.size());
+        }
+        RamIdentity identity = null;
+        for (int i = 0; i < saved.size(); i++) {
+            if (saved.get(i).gpa() != regions.get(i).gpa()
+                    || saved.get(i).size() != regions.get(i).size()) {
+                throw refused("its RAM region " + saved.get(i).name() + " lies elsewhere in this machine");
+            }
+            if (saved.get(i).copied()) {
+                requireEmpty(regions.get(i), ram);
+            } else {
+                identity = RamIdentity.read(regions.get(i).fd());
+                if (!force) {
+                    requireSame(saved.get(i), regions.get(i), identity, ram);
+                }
+            }
+        }
+        return identity;
+    }
+
+    private void requireSame(RamRegion saved, GuestMemory.Region region, RamIdentity identity, Ram ram) {
+        String path = ram.config().memPath();
+        if (identity == null) {
+            throw refused("the RAM in " + path + " is not marked as any guest's (foreign, or made anew)");
+        }
+        if (!identity.id().equals(saved.id())) {
+            throw refused("the RAM in " + path + " is another guest's (foreign): the state belongs to RAM " + saved.id()
+                    + ", this is " + identity.id());
+        }
+        if (identity.generation() != saved.generation()) {
+            throw refused(
+                    "the RAM in " + path + " has moved on: " + identity.cause().text() + " (generation "
+                            + identity.generation() + ", the state is of " + saved.generation() + ")");
+        }
+        if (!RamIdentity.matches(region, saved.proof())) {
+            throw refused("the RAM in " + path + " does not hold what it held when the state was saved (zeroed, or"
+                    + " written over)");
+        }
+    }
+
+    /** Pages that were zero are not in the state, so RAM that it is loaded into has to be zero. */
+    private void requireEmpty(GuestMemory.Region region, Ram ram) {
+        if (region.fd() == null || !region.shared()) {
+            return;
+        }
+        long data = region.fd().trySeekData(region.fdOffset());
+        if (data >= 0 && data < region.fdOffset() + region.size()) {
+            throw refused("its RAM is in the state itself, and " + ram.config().memPath()
+                    + " is not empty; remove it, or name a new file with --ram mem-path=PATH");
+        }
+    }
+
+    /** Copies what RAM the state has into the machine's. */
+    void loadPages(GuestMemory memory) {
+        List<RamRegion> saved = state.header().regions();
+        for (int i = 0; i < saved.size(); i++) {
+            if (saved.get(i).copied()) {
+                state.pages().load(i, memory.regions().get(i).segment());
+            }
+        }
+    }
+
+    /** The vCPU's CPUID as it was set; refused, by the features' names, if this host lacks some. */
+    Cpuid requireCpu(int id, Cpuid supported, boolean tscDeadline, int xsaveSize) {
+        Cpuid cpuid = vcpus.get(id).cpuid();
+        String lacking = CpuFeatures.lacking(cpuid, supported, tscDeadline);
+        if (!lacking.isEmpty()) {
+            throw refused("this host's CPU lacks " + lacking + ", which the guest has");
+        }
+        int saved = vcpus.get(id).xsaveSize();
+        if (saved > xsaveSize) {
+            throw refused("its vector state has " + saved + " bytes, this host's KVM takes " + xsaveSize);
+        }
+        return cpuid;
+    }
+
+    @Override
+    public void close() {
+        state.close();
+    }
+}

@@ -1,0 +1,180 @@
+package dev.holdover.memory;
+
+import dev.holdover.linux.Errno;
+import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Fd;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.UUID;
+import java.util.zip.CRC32C;
+
+/**
+ * Which RAM a file holds, and how often a guest has gone on in it since: a random id and a generation, kept with the
+ * file in the extended attribute {@value #ATTRIBUTE} (xattr(7); tmpfs since Linux 6.6, memfd, ext4, xfs, btrfs).
+ *
+ * <p>The generation is raised before every first run of a guest in that RAM: after a boot, after a save when the guest
+ * goes on, after a restore. So a state that names a lower one is of RAM that has moved on since. The attribute outlives
+ * the file's contents (it survives ftruncate(2)), so a proof of the contents goes with it into the state: checksums of
+ * up to {@value #SAMPLES} pages that were not zero, with their places. RAM that was zeroed or replaced fails it; a change
+ * of pages that were not sampled goes unnoticed.
+ *
+ * @param id given when a guest is first booted in the RAM
+ * @param generation counts from 1
+ * @param cause why the generation was raised last
+ */
+public record RamIdentity(UUID id, long generation, Cause cause) {
+    /** Where it is kept. */
+    public static final String ATTRIBUTE = "user.holdover.ram";
+
+    /** As many pages as a proof holds. */
+    static final int SAMPLES = 7;
+
+    private static final int SIZE = 32;
+    private static final long PAGE = 4096;
+    /** So many pages of a slice are looked through for one that is not zero. */
+    private static final int LOOK = 64;
+
+    /** Why a generation began. */
+    public enum Cause {
+        BOOTED(1, "a guest was booted in it since"),
+        WENT_ON(2, "its guest went on after the state was saved"),
+        RESTORED(3, "the state, or a later one, was restored already");
+
+        private final int code;
+        private final String text;
+
+        Cause(int code, String text) {
+            this.code = code;
+            this.text = text;
+        }
+
+        private static Cause of(int code) {
+            for (Cause cause : values()) {
+                if (cause.code == code) {
+                    return cause;
+                }
+            }
+            return null;
+        }
+
+        /** As part of a sentence about RAM that has moved on. */
+        public String text() {
+            return text;
+        }
+    }
+
+    /** What a guest that is booted in new RAM gets. */
+    public static RamIdentity fresh() {
+        return new RamIdentity(UUID.randomUUID(), 1, Cause.BOOTED);
+    }
+
+    /** The next generation of the same RAM. */
+    public RamIdentity next(Cause why) {
+        return new RamIdentity(id, generation + 1, why);
+    }
+
+    /** What stands with a file; null if there is nothing, or the file system keeps no attributes. */
+    public static RamIdentity read(Fd file) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment value = arena.allocate(SIZE, 8);
+            long n = file.tryGetAttribute(ATTRIBUTE, value);
+            Cause cause = Cause.of(value.get(ValueLayout.JAVA_INT, 24));
+            if (n != SIZE || cause == null) {
+                return null;
+            }
+            UUID id = new UUID(value.get(ValueLayout.JAVA_LONG, 0), value.get(ValueLayout.JAVA_LONG, 8));
+            return new RamIdentity(id, value.get(ValueLayout.JAVA_LONG, 16), cause);
+        }
+    }
+
+    /** Writes it to the file; false if the file system keeps no attributes (EOPNOTSUPP). Blocks as fsetxattr(2) does. */
+    public boolean write(Fd file) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment value = arena.allocate(SIZE, 8);
+            value.set(ValueLayout.JAVA_LONG, 0, id.getMostSignificantBits());
+            value.set(ValueLayout.JAVA_LONG, 8, id.getLeastSignificantBits());
+            value.set(ValueLayout.JAVA_LONG, 16, generation);
+            value.set(ValueLayout.JAVA_INT, 24, cause.code);
+            long result = file.trySetAttribute(ATTRIBUTE, value);
+            if (Errno.EOPNOTSUPP.is(result) || Errno.ENOSPC.is(result)) {
+                return false;
+            }
+            ErrnoException.check("fsetxattr " + file.name(), result);
+            return true;
+        }
+    }
+
+    /**
+     * A proof of a region's contents: for each sampled page its number (u32) and CRC32C (u32), little-endian. Reads by
+     * pread(2), so that no hole of the file is filled. The guest stands still.
+     */
+    public static MemorySegment proof(GuestMemory.Region region) {
+        MemorySegment proof = Arena.ofAuto().allocate(SAMPLES * 8L, 8);
+        MemorySegment page = Arena.ofAuto().allocate(PAGE, 8);
+        long pages = region.size() / PAGE;
+        int count = 0;
+        for (int slice = 0; slice < SAMPLES; slice++) {
+            long from = pages * slice / SAMPLES;
+            long to = pages * (slice + 1) / SAMPLES;
+            long found = findData(region, from, Math.min(to, from + (1L << 31)), page);
+            if (found >= 0) {
+                proof.set(ValueLayout.JAVA_INT, count * 8L, (int) found);
+                proof.set(ValueLayout.JAVA_INT, count * 8L + 4, crc(page));
+                count++;
+            }
+        }
+        return proof.asSlice(0, count * 8L);
+    }
+
+    private static long findData(GuestMemory.Region region, long from, long to, MemorySegment page) {
+        long offset = region.fdOffset() + from * PAGE;
+        long data = region.fd().trySeekData(offset);
+        long first = data < offset ? from : (data - region.fdOffset()) / PAGE;
+        if (Errno.ENXIO.is(data)) {
+            return -1;
+        }
+        for (long number = first; number < Math.min(to, first + LOOK); number++) {
+            read(region, number, page);
+            if (!isZero(page)) {
+                return number;
+            }
+        }
+        return -1;
+    }
+
+    /** Whether the region's contents are those that the proof was made of, as far as it tells. */
+    public static boolean matches(GuestMemory.Region region, MemorySegment proof) {
+        MemorySegment page = Arena.ofAuto().allocate(PAGE, 8);
+        for (long at = 0; at + 8 <= proof.byteSize(); at += 8) {
+            long number = Integer.toUnsignedLong(proof.get(ValueLayout.JAVA_INT_UNALIGNED, at));
+            if (number >= region.size() / PAGE) {
+                return false;
+            }
+            read(region, number, page);
+            if (crc(page) != proof.get(ValueLayout.JAVA_INT_UNALIGNED, at + 4)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static void read(GuestMemory.Region region, long number, MemorySegment page) {
+        region.fd().readFully(page, region.fdOffset() + number * PAGE);
+    }
+
+    private static boolean isZero(MemorySegment page) {
+        for (long at = 0; at < PAGE; at += 8) {
+            if (page.get(ValueLayout.JAVA_LONG, at) != 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static int crc(MemorySegment page) {
+        CRC32C crc = new CRC32C();
+        crc.update(page.asByteBuffer());
+        return (int) crc.getValue();
+    }
+}
