@@ -3,15 +3,18 @@ package dev.holdover.cli;
 import java.util.concurrent.Callable;
 import picocli.AutoComplete;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
 @Command(
         name = "completion",
         description = "Prints a completion script for bash and zsh.",
-        mixinStandardHelpOptions = true,
         footer = {"", "Use it:", "  source <(./vmm completion)"})
 final class CompletionCommand implements Callable<Integer> {
+    @Mixin
+    HelpOption help;
+
     @Spec
     private CommandSpec spec;
 

@@ -1,6 +1,8 @@
 package dev.holdover.cli;
 
 import dev.holdover.device.SerialConfig;
+import dev.holdover.linux.Fd;
+import dev.holdover.linux.Memfd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.machine.BootSource;
 import dev.holdover.machine.Machine;
@@ -11,21 +13,23 @@ import dev.holdover.memory.GuestMemory;
 import dev.holdover.memory.RamConfig;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.Files;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 
 @Command(
         name = "demo",
         description = {
             "Boots a built-in guest that counts in its RAM, says so on its serial port and switches itself off.",
             "Needs nothing but /dev/kvm."
-        },
-        mixinStandardHelpOptions = true)
+        })
 final class DemoCommand implements Callable<Integer> {
+    @Mixin
+    HelpOption help;
+
     private static final long RAM_SIZE = 16L << 20;
     // Where the guest keeps its count and its boot nonce; see demo.S.
     private static final long COUNT = 0x1000;
@@ -34,16 +38,13 @@ final class DemoCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException, InterruptedException {
         long start = System.nanoTime();
-        Path image = Files.createTempFile("holdover-demo", ".bin");
-        try (FdSets none = new FdSets()) {
-            try (InputStream bytes = DemoCommand.class.getResourceAsStream("demo.bin")) {
-                Files.copy(bytes, image, StandardCopyOption.REPLACE_EXISTING);
-            }
+        try (FdSets none = new FdSets();
+                Fd image = image()) {
             MachineConfig config = new MachineConfig(
                     "demo",
                     RamConfig.memfd(RAM_SIZE),
                     1,
-                    new BootSource.Firmware(image),
+                    new BootSource.Firmware(Path.of("/proc/self/fd/" + image.number())),
                     SerialConfig.parse("stdio"),
                     null,
                     List.of(),
@@ -72,9 +73,18 @@ final class DemoCommand implements Callable<Integer> {
                     + " ms; in its RAM stand the count " + count + " and its boot nonce 0x"
                     + Long.toHexString(nonce));
             return ExitCode.OK;
-        } finally {
-            Files.deleteIfExists(image);
         }
+    }
+
+    /** The guest's bytes in a memfd: a file would be left behind by a signal. */
+    private static Fd image() throws IOException {
+        byte[] bytes;
+        try (InputStream resource = DemoCommand.class.getResourceAsStream("demo.bin")) {
+            bytes = resource.readAllBytes();
+        }
+        Fd image = Memfd.create("demo.bin", bytes.length);
+        image.writeFully(MemorySegment.ofArray(bytes), 0);
+        return image;
     }
 
     private static long millis(long since) {

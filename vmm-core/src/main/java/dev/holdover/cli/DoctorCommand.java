@@ -5,13 +5,16 @@ import dev.holdover.machine.HostCheck;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 
 @Command(
         name = "doctor",
         description = "Says what this host can do for guests, and what to do about what it lacks.",
-        mixinStandardHelpOptions = true,
         footer = {"", "Exit codes: 0 guests can run here, 1 they cannot."})
 final class DoctorCommand implements Callable<Integer> {
+    @Mixin
+    HelpOption help;
+
     @Override
     public Integer call() {
         List<Finding> findings = new HostCheck().run();

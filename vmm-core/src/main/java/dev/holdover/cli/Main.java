@@ -5,9 +5,9 @@ import dev.holdover.linux.UsageException;
 import dev.holdover.linux.VmmException;
 import dev.holdover.machine.RestoreRefused;
 import dev.holdover.vmstate.StateException;
+import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.UnmatchedArgumentException;
 
 /** Starts the command that the user names, and turns what fails into one sentence and an exit code. */
 public final class Main {
@@ -20,6 +20,12 @@ public final class Main {
         } catch (LinkageError e) {
             System.err.println("vmm: " + e + ": the build is incomplete; run ./mvnw clean and try again");
             code = ExitCode.FAILED;
+        } catch (Error e) {
+            if (List.of(args).contains("--trace")) {
+                e.printStackTrace();
+            }
+            System.err.println("vmm: " + bug(e));
+            code = ExitCode.FAILED;
         }
         System.exit(code);
     }
@@ -28,6 +34,8 @@ public final class Main {
         CommandLine vmm = new CommandLine(new VmmCommand());
         vmm.setCaseInsensitiveEnumValuesAllowed(true);
         vmm.setAbbreviatedOptionsAllowed(false);
+        // A kernel's command line may begin with @.
+        vmm.setExpandAtFiles(false);
         // One option, one value: a second one is a mistake that should not pass.
         vmm.setOverwrittenOptionsAllowed(false);
         vmm.setParameterExceptionHandler(Main::badUsage);
@@ -41,21 +49,9 @@ public final class Main {
     }
 
     private static int badUsage(ParameterException e, String[] args) {
-        CommandLine command = e.getCommandLine();
-        String name = command.getCommandSpec().qualifiedName();
-        StringBuilder sentence = new StringBuilder(name).append(": ").append(oneLine(e.getMessage()));
-        if (e instanceof UnmatchedArgumentException unmatched
-                && !unmatched.getSuggestions().isEmpty()) {
-            sentence.append(" (did you mean ")
-                    .append(String.join(" or ", unmatched.getSuggestions()))
-                    .append("?)");
-        }
-        System.err.println(sentence.append("; see ./").append(name).append(" --help"));
+        String name = e.getCommandLine().getCommandSpec().qualifiedName();
+        say(name, UsageSentence.of(e) + "; see ./" + name + " --help");
         return ExitCode.USAGE;
-    }
-
-    private static String oneLine(String text) {
-        return text.replaceAll("\\s*\\R\\s*", " ");
     }
 
     static int failed(Throwable e, CommandLine command, boolean trace) {
@@ -63,19 +59,30 @@ public final class Main {
         if (trace) {
             e.printStackTrace();
         }
+        if (e instanceof VmmException || e instanceof ErrnoException) {
+            say(name, e.getMessage());
+        } else {
+            say(name, bug(e));
+        }
         if (e instanceof UsageException) {
-            System.err.println(name + ": " + e.getMessage());
             return ExitCode.USAGE;
         }
-        if (e instanceof RestoreRefused || e instanceof StateException) {
-            System.err.println(name + ": " + e.getMessage());
-            return ExitCode.RESTORE_REFUSED;
+        boolean refused = e instanceof RestoreRefused || e instanceof StateException;
+        return refused ? ExitCode.RESTORE_REFUSED : ExitCode.FAILED;
+    }
+
+    private static String bug(Throwable e) {
+        return "a bug of this VMM: " + e + "; run it again with --trace to see where";
+    }
+
+    /** One line, whatever the user's paths have in them. */
+    private static void say(String name, String sentence) {
+        StringBuilder line = new StringBuilder(name).append(": ").append(sentence);
+        for (int i = 0; i < line.length(); i++) {
+            if (Character.isISOControl(line.charAt(i))) {
+                line.setCharAt(i, ' ');
+            }
         }
-        if (e instanceof VmmException || e instanceof ErrnoException) {
-            System.err.println(name + ": " + e.getMessage());
-        } else {
-            System.err.println(name + ": a bug of this VMM: " + e + "; run it again with --trace to see where");
-        }
-        return ExitCode.FAILED;
+        System.err.println(line);
     }
 }

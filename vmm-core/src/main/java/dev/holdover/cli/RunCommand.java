@@ -17,35 +17,43 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 @Command(
         name = "run",
         description = "Boots a guest.",
-        mixinStandardHelpOptions = true,
         sortOptions = false,
-        usageHelpAutoWidth = true,
+        customSynopsis = "./vmm run (-k FILE | --bios FILE) [OPTION]...",
         footer = {
             "",
             "On the console: Ctrl-A x ends the VMM, Ctrl-A h shows what else there is.",
             "",
+            "Exit codes: 0 the guest powered off or reset, or the user left; 1 the VMM",
+            "failed; 2 bad usage; 3 the guest crashed; with --debug-exit: (v<<1)|1.",
+            "",
             "Examples:",
             "  ./vmm run -k bzImage -i initrd.img -a \"console=ttyS0\"",
-            "  ./vmm run -k bzImage -a \"console=ttyS0 root=/dev/vda\" -m 1G --cpus 2 --disk path=root.img",
+            "  ./vmm run -k bzImage -a \"console=ttyS0 root=/dev/vda\" -m 1G --cpus 2 \\",
+            "            --disk path=root.img --net tap=tap0",
             "  ./vmm run --bios firmware.bin -m 256M",
-            "  ./vmm run -k bzImage -m 1G --ram mem-path=/dev/fdset/1 --add-fd fd=9,set=1 9<>/dev/shm/ram"
+            "  ./vmm run -k bzImage -m 1G --ram mem-path=/dev/fdset/1 \\",
+            "            --add-fd fd=9,set=1 9<>/dev/shm/ram"
         })
 final class RunCommand implements Callable<Integer> {
+    @Mixin
+    HelpOption help;
+
     @Option(
             names = {"-k", "--kernel"},
             paramLabel = "FILE",
-            description = "Kernel: bzImage, ELF vmlinux, PVH or multiboot 1 image; told apart by content.")
+            description = "Kernel: a bzImage, ELF vmlinux, PVH or multiboot 1 image, told apart by its content.")
     private Path kernel;
 
     @Option(
             names = {"-i", "--initrd"},
             paramLabel = "FILE",
-            description = "Initial RAM disk; for a multiboot kernel its module.")
+            description = "Initial RAM disk; of a multiboot kernel the module.")
     private Path initrd;
 
     @Option(
@@ -57,58 +65,68 @@ final class RunCommand implements Callable<Integer> {
     @Option(
             names = "--bios",
             paramLabel = "FILE",
-            description = "Firmware image that ends at 4 GiB, entered at the reset vector; instead of a kernel.")
+            description =
+                    "Instead of a kernel: a firmware image that ends at 4 GiB and is entered at the reset vector.")
     private Path bios;
 
     @Option(
             names = {"-m", "--memory"},
             paramLabel = "SIZE",
-            description = "Guest RAM, with K, M, G or T; MiB without. Default: 256M.")
+            description = "Guest RAM, with unit K, M, G or T, else in MiB. Default: 256M.")
     private String memory;
 
     @Option(
             names = "--ram",
-            paramLabel = "KEY=VALUE,…",
+            paramLabel = "KEY=VALUE,...",
             description = {
-                "Where RAM comes from:",
-                "  backend=memfd|file|anonymous  (default memfd)",
-                "  mem-path=PATH  a file, a directory, or /dev/fdset/N",
-                "  share=on|off   stores reach the file (default on)",
-                "  offset=SIZE    where in the file it starts",
-                "  thp=on|off     huge pages (default on)",
-                "  prefault=on|off  all pages at once (default off)"
+                "Where RAM comes from, and how:",
+                "backend=memfd|file|anonymous",
+                "  default: memfd, or file with mem-path",
+                "mem-path=PATH",
+                "  a file, a directory or /dev/fdset/ID",
+                "share=on|off  the guest's stores reach the file;",
+                "  default: on",
+                "offset=SIZE   where in the file RAM begins",
+                "thp=on|off    huge pages; default: on",
+                "prefault=on|off",
+                "  give all pages at the start; default: off"
             })
     private String ram;
 
     @Option(
             names = "--add-fd",
             paramLabel = "fd=N,set=ID[,opaque=TEXT]",
-            description = "Adds an inherited file descriptor to a set, which --ram names as /dev/fdset/ID.")
+            description =
+                    "Adds an inherited file descriptor to a set, which --ram names as /dev/fdset/ID. May be given several times.")
     private List<String> addFds = new ArrayList<>();
 
-    @Option(names = "--cpus", paramLabel = "N", defaultValue = "1", description = "vCPUs. Default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--cpus",
+            paramLabel = "N",
+            defaultValue = "1",
+            description = "Number of vCPUs, 1 to 255. Default: ${DEFAULT-VALUE}.")
     private String cpus;
 
     @Option(
             names = "--serial",
             paramLabel = "WHERE",
             defaultValue = "stdio",
-            description = "First serial port: stdio, null, file:PATH, unix:PATH (listens) or pty."
+            description = "The first serial port: stdio, null, pty, file:PATH or unix:PATH (a socket it listens on)."
                     + " Default: ${DEFAULT-VALUE}.")
     private String serial;
 
-    @Option(names = "--console", paramLabel = "WHERE", description = "A virtio console: pty or file:PATH.")
+    @Option(names = "--console", paramLabel = "WHERE", description = "A virtio console, too: pty or file:PATH.")
     private String console;
 
     @Option(
             names = "--disk",
             paramLabel = "path=FILE[,readonly=on]",
-            description = "A virtio disk: a raw image or a block device. May be given several times.")
+            description = "A virtio disk on a raw image or a block device. May be given several times.")
     private List<String> disks = new ArrayList<>();
 
     @Option(
             names = "--net",
-            paramLabel = "tap=NAME[,mac=…]",
+            paramLabel = "tap=NAME[,mac=MAC]",
             description = "A virtio network card on a tap. May be given several times.")
     private List<String> nets = new ArrayList<>();
 
@@ -120,14 +138,15 @@ final class RunCommand implements Callable<Integer> {
             paramLabel = "PORT",
             arity = "0..1",
             fallbackValue = "0xf4",
-            description = "A guest's write of v to PORT (default ${FALLBACK-VALUE}) ends the VMM with code (v<<1)|1.")
+            description =
+                    "Lets the guest end the VMM: its write of v to PORT (default ${FALLBACK-VALUE}) gives exit code (v<<1)|1.")
     private String debugExit;
 
     @Option(
             names = "--on-reset",
             paramLabel = "exit|reboot",
             defaultValue = "exit",
-            description = "What a reset by the guest does. Default: ${DEFAULT-VALUE}.")
+            description = "What happens when the guest resets itself. Default: ${DEFAULT-VALUE}.")
     private String onReset;
 
     @Option(names = "--name", paramLabel = "NAME", defaultValue = "", description = "The guest's name in messages.")
@@ -138,7 +157,7 @@ final class RunCommand implements Callable<Integer> {
         MachineConfig config = config();
         try (FdSets fdsets = FdSets.ofInherited(System.getProperty("dev.holdover.inherited-fds", ""))) {
             for (String addFd : addFds) {
-                fdsets.add(AddFd.parse(addFd));
+                fdsets.add(AddFd.parse(filled("--add-fd", addFd)));
             }
             fdsets.closeOriginals();
             return Running.untilEnd(new Machine(config, fdsets), "vmm run");
@@ -147,20 +166,46 @@ final class RunCommand implements Callable<Integer> {
 
     private MachineConfig config() {
         return new MachineConfig(
-                name,
-                RamConfig.parse(memory, ram),
-                cpuCount(),
+                name(),
+                RamConfig.parse(filled("--memory", memory), filled("--ram", ram)),
+                number("--cpus", filled("--cpus", cpus), 1, Machine.MAX_CPUS),
                 bootSource(),
-                SerialConfig.parse(serial),
-                console == null ? null : ConsoleConfig.parse(console),
+                SerialConfig.parse(filled("--serial", serial)),
+                console == null ? null : ConsoleConfig.parse(filled("--console", console)),
                 diskConfigs(),
                 netConfigs(),
                 rng,
-                debugExit == null ? -1 : port(debugExit),
+                debugExit == null ? -1 : number("--debug-exit", filled("--debug-exit", debugExit), 0, 0xffff),
                 rebootOnReset());
     }
 
+    /** An empty value is what an unset variable of a script leaves. */
+    private static String filled(String option, String value) {
+        if (value != null && value.isEmpty()) {
+            throw new UsageException(option + " is empty: give it a value or leave it out");
+        }
+        return value;
+    }
+
+    private String name() {
+        for (int i = 0; i < name.length(); i++) {
+            if (Character.isISOControl(name.charAt(i))) {
+                throw new UsageException("--name has a control character in it: use others");
+            }
+        }
+        return name;
+    }
+
+    private static void requireName(String option, Path path) {
+        if (path != null) {
+            filled(option, path.toString());
+        }
+    }
+
     private BootSource bootSource() {
+        requireName("--kernel", kernel);
+        requireName("--initrd", initrd);
+        requireName("--bios", bios);
         if ((kernel == null) == (bios == null)) {
             throw new UsageException(
                     kernel == null
@@ -170,24 +215,17 @@ final class RunCommand implements Callable<Integer> {
         if (bios != null) {
             if (initrd != null || commandLine != null) {
                 throw new UsageException(
-                        (initrd != null ? "--initrd" : "--append") + " needs a kernel (-k); firmware takes neither");
+                        (initrd != null ? "--initrd" : "--append") + " needs a kernel (-k); firmware gets none");
             }
             return new BootSource.Firmware(bios);
         }
         return new BootSource.KernelImage(new BootConfig(kernel, initrd, commandLine == null ? "" : commandLine));
     }
 
-    private int cpuCount() {
-        return number("--cpus", cpus, 1, Machine.MAX_CPUS);
-    }
-
-    private static int port(String text) {
-        return number("--debug-exit", text, 0, 0xffff);
-    }
-
+    /** Decimal, or hexadecimal after 0x; a leading 0 means nothing. */
     private static int number(String option, String text, int least, int most) {
         try {
-            int value = Integer.decode(text);
+            int value = text.startsWith("0x") ? Integer.parseInt(text, 2, text.length(), 16) : Integer.parseInt(text);
             if (value >= least && value <= most) {
                 return value;
             }
@@ -198,7 +236,7 @@ final class RunCommand implements Callable<Integer> {
     }
 
     private boolean rebootOnReset() {
-        return switch (onReset) {
+        return switch (filled("--on-reset", onReset)) {
             case "exit" -> false;
             case "reboot" -> true;
             default -> throw new UsageException("--on-reset " + onReset + ": expected exit or reboot");
@@ -208,7 +246,7 @@ final class RunCommand implements Callable<Integer> {
     private List<DiskConfig> diskConfigs() {
         List<DiskConfig> configs = new ArrayList<>();
         for (String disk : disks) {
-            configs.add(DiskConfig.parse(disk));
+            configs.add(DiskConfig.parse(filled("--disk", disk)));
         }
         return configs;
     }
@@ -216,7 +254,7 @@ final class RunCommand implements Callable<Integer> {
     private List<NetConfig> netConfigs() {
         List<NetConfig> configs = new ArrayList<>();
         for (String net : nets) {
-            configs.add(NetConfig.parse(net));
+            configs.add(NetConfig.parse(filled("--net", net)));
         }
         return configs;
     }
