@@ -27,6 +27,10 @@ final class GuestCpuid {
     private static final int ECX_CMP_LEGACY = 1 << 1;
     private static final int ECX_SVM = 1 << 2;
 
+    // The first four letters of leaf 0
+    private static final int VENDOR_AMD = 0x68747541; // "Auth"enticAMD
+    private static final int VENDOR_HYGON = 0x6f677948; // "Hygo"nGenuine
+
     private GuestCpuid() {}
 
     /**
@@ -38,7 +42,8 @@ final class GuestCpuid {
      * @param tscDeadline whether KVM has the TSC deadline timer, which the supported leaves need not say
      */
     static Cpuid of(Cpuid supported, int apicId, int cpus, boolean tscDeadline) {
-        Cpuid cpuid = supported.copy();
+        Cpuid cpuid = withCoreLevel(supported);
+        boolean amd = isAmd(cpuid);
         int apicIdBits = 32 - Integer.numberOfLeadingZeros(cpus - 1);
         for (int i = 0; i < cpuid.size(); i++) {
             switch (cpuid.leaf(i)) {
@@ -70,11 +75,11 @@ final class GuestCpuid {
                 }
                 case LEAF_AMD_FEATURES -> {
                     int ecx = cpuid.get(i, Cpuid.ECX) & ~ECX_SVM;
-                    cpuid.set(i, Cpuid.ECX, cpus > 1 ? ecx | ECX_CMP_LEGACY : ecx & ~ECX_CMP_LEGACY);
+                    cpuid.set(i, Cpuid.ECX, amd && cpus > 1 ? ecx | ECX_CMP_LEGACY : ecx & ~ECX_CMP_LEGACY);
                 }
                 case LEAF_AMD_SIZES -> {
                     int ecx = cpuid.get(i, Cpuid.ECX) & ~0xf0ff;
-                    cpuid.set(i, Cpuid.ECX, ecx | ((cpus - 1) & 0xff) | (apicIdBits << 12));
+                    cpuid.set(i, Cpuid.ECX, amd ? ecx | (cpus - 1) | (apicIdBits << 12) : ecx);
                 }
                 case LEAF_SVM -> clear(cpuid, i);
                 case LEAF_AMD_CACHE -> {
@@ -93,6 +98,34 @@ final class GuestCpuid {
             }
         }
         return cpuid;
+    }
+
+    /**
+     * A copy in which the topology leaves that are there have the level of cores. Since Linux 6.2 KVM names none, and a
+     * guest that finds no cores takes each CPU for a package.
+     */
+    private static Cpuid withCoreLevel(Cpuid supported) {
+        boolean first = lacksCoreLevel(supported, LEAF_TOPOLOGY);
+        boolean second = lacksCoreLevel(supported, LEAF_TOPOLOGY_V2);
+        int next = supported.size();
+        Cpuid cpuid = supported.copy((first ? 1 : 0) + (second ? 1 : 0));
+        if (first) {
+            cpuid.setQuestion(next++, LEAF_TOPOLOGY, 1);
+        }
+        if (second) {
+            cpuid.setQuestion(next, LEAF_TOPOLOGY_V2, 1);
+        }
+        return cpuid;
+    }
+
+    private static boolean lacksCoreLevel(Cpuid cpuid, int leaf) {
+        return cpuid.find(leaf, 0) >= 0 && cpuid.find(leaf, 1) < 0;
+    }
+
+    private static boolean isAmd(Cpuid cpuid) {
+        int vendor = cpuid.find(0, 0);
+        return vendor >= 0
+                && (cpuid.get(vendor, Cpuid.EBX) == VENDOR_AMD || cpuid.get(vendor, Cpuid.EBX) == VENDOR_HYGON);
     }
 
     private static void clear(Cpuid cpuid, int i) {

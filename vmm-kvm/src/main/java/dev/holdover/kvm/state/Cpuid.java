@@ -14,6 +14,8 @@ public final class Cpuid {
     static final int HEADER = 8;
     static final int ENTRY = 40;
     private static final int INDEX = 4;
+    private static final int FLAGS = 8;
+    private static final int KVM_CPUID_FLAG_SIGNIFCANT_INDEX = 1;
 
     private final MemorySegment segment;
 
@@ -23,10 +25,10 @@ public final class Cpuid {
         setSize(room);
     }
 
-    /** A copy of the leaves that another has. */
-    public Cpuid copy() {
-        Cpuid copy = new Cpuid(size());
-        MemorySegment.copy(segment, 0, copy.segment, 0, copy.segment.byteSize());
+    /** A copy of the leaves, with {@code more} entries behind them, which are all zero: {@link #setQuestion}. */
+    public Cpuid copy(int more) {
+        Cpuid copy = new Cpuid(size() + more);
+        MemorySegment.copy(segment, HEADER, copy.segment, HEADER, (long) ENTRY * size());
         return copy;
     }
 
@@ -52,6 +54,13 @@ public final class Cpuid {
     /** The subleaf (ECX of the question) of entry {@code i}. */
     public int subleaf(int i) {
         return segment.get(ValueLayout.JAVA_INT, at(i) + INDEX);
+    }
+
+    /** Makes entry {@code i} the answer for a leaf that has subleaves, and one of these. */
+    public void setQuestion(int i, int leaf, int subleaf) {
+        segment.set(ValueLayout.JAVA_INT, at(i), leaf);
+        segment.set(ValueLayout.JAVA_INT, at(i) + INDEX, subleaf);
+        segment.set(ValueLayout.JAVA_INT, at(i) + FLAGS, KVM_CPUID_FLAG_SIGNIFCANT_INDEX);
     }
 
     /** A register ({@link #EAX} …) of entry {@code i}. */
