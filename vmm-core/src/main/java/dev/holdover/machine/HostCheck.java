@@ -41,8 +41,6 @@ public final class HostCheck {
         KvmCap.KVMCLOCK_CTRL,
         KvmCap.READONLY_MEM
     };
-    /** Slower than this, guest kernel code is emulated: a processor takes less than one. */
-    private static final double EMULATED_NANOS = 100;
 
     private final List<Finding> findings = new ArrayList<>();
 
@@ -138,7 +136,7 @@ public final class HostCheck {
     private void checkSpeed(Kvm kvm) {
         double nanos = GuestSpeed.nanosPerInstruction(kvm);
         double tenths = Math.round(nanos * 10) / 10.0;
-        if (nanos > EMULATED_NANOS) {
+        if (GuestSpeed.isEmulated(nanos)) {
             add(
                     "guest speed",
                     Grade.LIMITED,
