@@ -441,10 +441,14 @@ public final class Machine implements AutoCloseable {
             MachineEnd end =
                     event instanceof Event.Ended ended ? ended.end() : end(((Event.Requested) event).request());
             if (end != null) {
-                tellEnd(end);
+                finish(end);
                 return end;
             }
-            reset();
+            try {
+                reset();
+            } catch (InternalError e) { // the JVM's word for SIGBUS
+                throw sentence("the reset", e);
+            }
         }
     }
 
@@ -459,7 +463,8 @@ public final class Machine implements AutoCloseable {
         return config.rebootOnReset() ? null : new MachineEnd.Reset();
     }
 
-    private synchronized void tellEnd(MachineEnd end) {
+    private synchronized void finish(MachineEnd end) {
+        park();
         for (MachineListener listener : listeners) {
             listener.ended(end);
         }
@@ -527,6 +532,12 @@ public final class Machine implements AutoCloseable {
     private final class VcpuEvents implements VcpuThread.Events {
         @Override
         public void crashed(int vcpu, String why) {
+            // A guest whose code or tables are gone crashes as well.
+            String lost = ram.whyLost();
+            if (lost != null) {
+                events.add(new Event.Failed(new VmmException(lost)));
+                return;
+            }
             events.add(new Event.Ended(new MachineEnd.Crashed("the guest crashed on vCPU " + vcpu + ": " + why)));
         }
 
@@ -553,9 +564,14 @@ public final class Machine implements AutoCloseable {
         }
     }
 
-    /** What accesses to nothing there were, for the curious. */
+    /** Its I/O ports; what accesses to nothing there were, for the curious. */
     public Bus ports() {
         return devices.ports();
+    }
+
+    /** The same for memory that is not RAM. */
+    public Bus mmio() {
+        return devices.mmio();
     }
 
     public GuestMemory memory() {

@@ -61,11 +61,11 @@ final class VcpuThread {
     }
 
     private void loop() {
-        Signals.unblockKick();
-        synchronized (lock) {
-            threadId = Signals.threadId();
-        }
         try {
+            Signals.unblockKick();
+            synchronized (lock) {
+                threadId = Signals.threadId();
+            }
             while (awaitRun()) {
                 serveUntilAsked();
             }
