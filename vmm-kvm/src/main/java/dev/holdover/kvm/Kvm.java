@@ -30,6 +30,12 @@ public final class Kvm implements AutoCloseable {
         }
         Kvm kvm = new Kvm(fd);
         long version = fd.tryIoctl(KvmIoctl.KVM_GET_API_VERSION, 0);
+        if (version < 0) {
+            fd.close();
+            Errno errno = Errno.of(-version);
+            throw new VmmException("/dev/kvm is not KVM: ioctl KVM_GET_API_VERSION: " + errno.name() + " ("
+                    + errno.text() + "): have udev or the container's runtime make the device, character 10:232");
+        }
         if (version != API_VERSION) {
             fd.close();
             throw new VmmException("/dev/kvm speaks API version " + version + ", not " + API_VERSION
