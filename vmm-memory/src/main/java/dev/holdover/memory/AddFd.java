@@ -21,6 +21,11 @@ public record AddFd(String argument, long fd, long set, String opaque) {
         for (int i = 0; i < parts.size(); i++) {
             String key = parts.get(i).key();
             String value = parts.get(i).value();
+            for (int j = 0; j < i; j++) {
+                if (parts.get(j).key().equals(key)) {
+                    throw refused(argument, "Parameter '" + key + "' is given twice");
+                }
+            }
             if (key.equals("fd")) {
                 fd = number(argument, key, value);
             } else if (key.equals("set")) {

@@ -56,7 +56,8 @@ public final class FdSets implements AutoCloseable {
             throw option.refused("fd cannot be a standard I/O stream");
         }
         if (!isInherited(option.fd()) || !Fd.isOpenAcrossExec((int) option.fd())) {
-            throw option.refused("fd is not valid or already in use");
+            throw option.refused(
+                    "fd is not valid or already in use; have the shell pass it: ./vmm ... " + option.fd() + "<>FILE");
         }
         if (option.set() < 0) {
             throw option.refused("set option is required and must be non-negative");

@@ -78,9 +78,13 @@ public final class Ram implements AutoCloseable {
         HostMemory host = HostMemory.query();
         if (size > host.ram() + host.swap()) {
             throw new VmmException("guest RAM of " + ByteSize.text(size) + " is more than this host's "
-                    + ByteSize.text(host.ram()) + " of RAM and " + ByteSize.text(host.swap())
-                    + " of swap: give the guest less with -m");
+                    + mib(host.ram()) + " of RAM and " + mib(host.swap()) + " of swap: give the guest less with -m");
         }
+    }
+
+    /** In whole MiB: nobody reads a host's odd KiB. */
+    private static String mib(long bytes) {
+        return (bytes >> 20) + " MiB";
     }
 
     private void openMemfds(long maxMemfd) {
@@ -134,7 +138,8 @@ public final class Ram implements AutoCloseable {
             if (fd != null) {
                 fd.close();
             }
-            throw new VmmException("unable to map backing store for guest RAM: " + reason(e) + advice, e);
+            String store = file == null ? "" : " " + config.memPath();
+            throw new VmmException("unable to map backing store" + store + " for guest RAM: " + reason(e) + advice, e);
         }
     }
 

@@ -78,6 +78,11 @@ public record RamConfig(
         for (int i = 0; i < parts.size(); i++) {
             String key = parts.get(i).key();
             String value = parts.get(i).value();
+            for (int j = 0; j < i; j++) {
+                if (parts.get(j).key().equals(key)) {
+                    throw refused(ram, "Parameter '" + key + "' is given twice");
+                }
+            }
             if (key.equals("backend")) {
                 backend = backend(ram, value);
             } else if (key.equals("mem-path")) {

@@ -56,6 +56,7 @@ class RamConfigTest {
             backend;                         Parameter 'backend' expects 'memfd', 'file' or 'anonymous'
             share=maybe;                     Parameter 'share' expects 'on' or 'off'
             share;                           Parameter 'share' expects 'on' or 'off'
+            share=on,share=off;              Parameter 'share' is given twice
             thp=1;                           Parameter 'thp' expects 'on' or 'off'
             prefault=ON;                     Parameter 'prefault' expects 'on' or 'off'
             mem-path=;                       Parameter 'mem-path' expects a path

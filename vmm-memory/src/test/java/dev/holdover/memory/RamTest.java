@@ -308,8 +308,8 @@ class RamTest {
         long tooMuch = (host.ram() + host.swap()) / MIB + 1;
         String memory = tooMuch + "M";
         String sentence = "guest RAM of " + ByteSize.text(tooMuch * MIB) + " is more than this host's "
-                + ByteSize.text(host.ram()) + " of RAM and " + ByteSize.text(host.swap())
-                + " of swap: give the guest less with -m";
+                + (host.ram() >> 20) + " MiB of RAM and " + (host.swap() >> 20)
+                + " MiB of swap: give the guest less with -m";
         refuses(memory, null, sentence);
         refuses(memory, "backend=anonymous", sentence);
         Path path = shm.resolve("ram");
@@ -378,7 +378,7 @@ class RamTest {
         refuses(
                 "4M",
                 "mem-path=/dev/fdset/3",
-                "unable to map backing store for guest RAM: EPERM (Operation not permitted); "
+                "unable to map backing store /dev/fdset/3 for guest RAM: EPERM (Operation not permitted); "
                         + "is it sealed against writing?");
     }
 
