@@ -47,7 +47,10 @@ public sealed interface ConsoleConfig {
             System.err.println("console: " + pty.path());
             return VirtioConsole.onPty(pty, onFailure);
         } catch (ErrnoException e) {
-            throw new VmmException("cannot open the virtio console, " + e.getMessage(), e);
+            throw new VmmException(
+                    "cannot open the virtio console, " + e.getMessage()
+                            + (this instanceof File ? ": name a file that can be written" : ""),
+                    e);
         }
     }
 }

@@ -32,6 +32,10 @@ final class DeviceOption {
             }
             int equals = part.indexOf("=");
             String key = equals < 0 ? part.toString() : part.substring(0, equals);
+            if (!keys.contains(key) && equals < 0) {
+                throw new UsageException(
+                        option + " " + text + ": '" + key + "' is not KEY=VALUE; keys are " + String.join(", ", keys));
+            }
             if (!keys.contains(key)) {
                 throw new UsageException(
                         option + " " + text + ": unknown key '" + key + "'; known are " + String.join(", ", keys));

@@ -70,9 +70,9 @@ public final class Disk implements AutoCloseable {
                     "disk " + config.path() + " is empty; give it a size, say with: truncate -s 1G " + config.path());
         }
         if (!fd.tryLock(!config.readOnly())) {
-            throw new VmmException("disk " + config.path() + " is in use by another process"
+            throw new VmmException("disk " + config.path() + " is in use (by another process, or by another --disk)"
                     + (config.readOnly()
-                            ? " that writes to it; stop that one first"
+                            ? " and written to; stop that one first"
                             : "; stop that one first, or have both only read it with readonly=on"));
         }
         return new Disk(fd, size, config.readOnly());

@@ -26,7 +26,15 @@ public record NetConfig(String tap, MacAddress mac) {
                     + " that has 1 to 15 bytes, no space, '/', ':' or '%'");
         }
         String mac = values.get("mac");
-        return new NetConfig(tap, mac == null ? MacAddress.derivedFrom(tap) : MacAddress.parse(mac));
+        return new NetConfig(tap, mac == null ? MacAddress.derivedFrom(tap) : mac(text, mac));
+    }
+
+    private static MacAddress mac(String text, String mac) {
+        try {
+            return MacAddress.parse(mac);
+        } catch (UsageException e) {
+            throw new UsageException("--net " + text + ": " + e.getMessage());
+        }
     }
 
     /** As the kernel's dev_valid_name; and no '%', which would have the kernel choose a number. */

@@ -30,7 +30,7 @@ class DiskTest {
             value = {
                 "''|no path; write --disk path=FILE[,readonly=on|off]",
                 "readonly=on|no path",
-                "a.img|unknown key 'a.img'; known are path, readonly",
+                "a.img|'a.img' is not KEY=VALUE; keys are path, readonly",
                 "path=a,bus=ide|unknown key 'bus'",
                 "path=|path has no value; write path=VALUE",
                 "path=a,path=b|path is given twice",
@@ -86,9 +86,12 @@ class DiskTest {
             refused(
                     image,
                     false,
-                    "disk FILE is in use by another process; stop that one first, or have both only read it with"
+                    "disk FILE is in use (by another process, or by another --disk); stop that one first, or have both only read it with"
                             + " readonly=on");
-            refused(image, true, "disk FILE is in use by another process that writes to it; stop that one first");
+            refused(
+                    image,
+                    true,
+                    "disk FILE is in use (by another process, or by another --disk) and written to; stop that one first");
         }
         try (Disk _ = Disk.open(reading);
                 Disk _ = Disk.open(reading)) {
