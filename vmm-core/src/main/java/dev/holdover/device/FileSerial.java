@@ -1,24 +1,22 @@
 package dev.holdover.device;
 
 import dev.holdover.linux.ErrnoException;
-import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 
 /** A serial port whose output goes to a file: created with mode 0644, or cut to nothing. No input. */
 final class FileSerial extends SerialBackend {
-    private final Fd file;
+    private final OutputFile file;
     private final SerialWriter writer;
 
     FileSerial(String path) {
         try {
-            file = Fd.open(path, Fd.O_WRONLY | Fd.O_CREAT | Fd.O_TRUNC, 0644);
+            file = OutputFile.open(path);
         } catch (ErrnoException e) {
             throw new VmmException(
-                    "cannot open the serial port's file, " + e.getMessage() + ": name a file that can be" + " written",
-                    e);
+                    "cannot open the serial port's file, " + e.getMessage() + ": name a file that can be written", e);
         }
         writer = new SerialWriter(path, SerialWriter.WhenFull.HOLD);
-        writer.attach(file);
+        writer.attach(file.fd());
     }
 
     @Override
@@ -33,6 +31,7 @@ final class FileSerial extends SerialBackend {
 
     @Override
     public void start(Uart16550 uart) {
+        file.start();
         wire(writer, uart);
     }
 

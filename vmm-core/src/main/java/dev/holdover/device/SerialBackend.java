@@ -18,7 +18,8 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
      * Opens what {@code config} names.
      *
      * @param loop brings the input; may be shared
-     * @param quit called on the loop's thread when the user ends the VMM by Ctrl-A x; must not wait for the loop
+     * @param quit called on the loop's or the writer's thread when the user ends the VMM by Ctrl-A x or by going away
+     *     from standard output; must not wait for either
      */
     public static SerialBackend open(SerialConfig config, EventLoop loop, Runnable quit) {
         SerialBackend backend = create(config, loop, quit);

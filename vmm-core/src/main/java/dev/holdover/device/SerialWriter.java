@@ -46,6 +46,7 @@ final class SerialWriter implements SerialOutput {
     private final MemorySegment ring = Arena.ofAuto().allocate(CAPACITY);
     private final Thread thread;
     private Runnable onReady;
+    private Runnable onBrokenPipe;
 
     private Fd target;
     private int head;
@@ -79,6 +80,11 @@ final class SerialWriter implements SerialOutput {
     /** Sets what is called when it is ready again; before the first byte. */
     synchronized void onReady(Runnable callback) {
         onReady = callback;
+    }
+
+    /** Sets what is called, on the writer's thread, when nobody can read the descriptor any more; before the first byte. */
+    synchronized void onBrokenPipe(Runnable callback) {
+        onBrokenPipe = callback;
     }
 
     /** Bytes go to {@code fd} from now on; the caller keeps it open until {@link #detach} or {@link #close}. */
@@ -176,6 +182,9 @@ final class SerialWriter implements SerialOutput {
             }
             if (written(result)) {
                 onReady.run();
+            }
+            if (Errno.EPIPE.is(result) && onBrokenPipe != null) {
+                onBrokenPipe.run();
             }
         }
     }

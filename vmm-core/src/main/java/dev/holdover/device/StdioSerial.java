@@ -9,7 +9,7 @@ import dev.holdover.linux.Tty;
  *
  * <p>If standard input is a terminal it is in raw mode from {@link #start} on, and Ctrl-A begins a command to the VMM
  * ({@link ConsoleEscape}). If not, all bytes are the guest's, no more are read than it takes, and the end of the input
- * only ends the input.
+ * only ends the input. When the reader of standard output has gone, as in a pipe into head(1), the VMM ends.
  */
 final class StdioSerial extends SerialBackend {
     private final EventLoop loop;
@@ -64,6 +64,13 @@ final class StdioSerial extends SerialBackend {
     @Override
     public void start(Uart16550 uart) {
         wire(writer, uart);
+        writer.onBrokenPipe(new Runnable() {
+            @Override
+            public void run() {
+                System.err.println("vmm: standard output is closed (EPIPE), nobody sees the guest: the VMM ends");
+                quit.run();
+            }
+        });
         if (in == null) {
             return;
         }

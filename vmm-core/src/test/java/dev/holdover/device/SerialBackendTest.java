@@ -107,6 +107,16 @@ class SerialBackendTest {
     }
 
     @Test
+    void theEndOfItsReaderEndsTheVmm() throws InterruptedException {
+        UnixSocket[] out = UnixSocket.pair(UnixSocket.Kind.STREAM);
+        out[1].close();
+        try (StdioSerial stdio = new StdioSerial(loop, null, out[0].fd(), quits::release)) {
+            HostSide.guestWrites(start(stdio), ascii("x"));
+            assertThat(quits.tryAcquire(20, TimeUnit.SECONDS)).isTrue();
+        }
+    }
+
+    @Test
     void closedStandardDescriptorsAreNoTrouble() {
         try (StdioSerial stdio = new StdioSerial(loop, null, null, quits::release)) {
             Uart16550 uart = start(stdio);
@@ -235,10 +245,22 @@ class SerialBackendTest {
         }
         assertThat(file).hasBinaryContent(sent);
         Files.delete(file);
-        open("file:" + file).close();
+        try (SerialBackend backend = open("file:" + file)) {
+            start(backend);
+        }
         assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(file)))
                 .startsWith("rw-")
                 .doesNotContain("x");
+    }
+
+    @Test
+    void aFileIsAsItWasIfTheGuestNeverRan() throws IOException {
+        Path old = dir.resolve("old");
+        Files.writeString(old, "from the run before");
+        open("file:" + old).close();
+        assertThat(old).hasContent("from the run before");
+        open("file:" + dir.resolve("new")).close();
+        assertThat(dir.resolve("new")).doesNotExist();
     }
 
     @Test

@@ -1,0 +1,56 @@
+package dev.holdover.device;
+
+import dev.holdover.linux.Errno;
+import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Fd;
+import dev.holdover.linux.FileNames;
+
+/**
+ * A file that takes a guest's output. Nothing is lost by a guest that never ran: only {@link #start} cuts an older file
+ * to nothing, and a file that was created but not started is deleted again.
+ */
+public final class OutputFile implements AutoCloseable {
+    private final String path;
+    private final Fd fd;
+    private final boolean created;
+    private boolean started;
+
+    private OutputFile(String path, Fd fd, boolean created) {
+        this.path = path;
+        this.fd = fd;
+        this.created = created;
+    }
+
+    /** Opens it, created with mode 0644 if it is not there; ErrnoException if it cannot be written. */
+    public static OutputFile open(String path) {
+        try {
+            return new OutputFile(path, Fd.open(path, Fd.O_WRONLY | Fd.O_CREAT | Fd.O_EXCL, 0644), true);
+        } catch (ErrnoException e) {
+            if (e.errno() != Errno.EEXIST) {
+                throw e;
+            }
+            // O_CREAT for a link to nowhere.
+            return new OutputFile(path, Fd.open(path, Fd.O_WRONLY | Fd.O_CREAT, 0644), false);
+        }
+    }
+
+    /** Before the first byte. */
+    public void start() {
+        started = true;
+        if (!created && fd.stat().isRegular()) {
+            fd.truncate(0);
+        }
+    }
+
+    public Fd fd() {
+        return fd;
+    }
+
+    @Override
+    public void close() {
+        if (created && !started) {
+            FileNames.tryUnlink(path);
+        }
+        fd.close();
+    }
+}
