@@ -12,6 +12,7 @@ import dev.holdover.virtio.ConsoleConfig;
 import dev.holdover.virtio.DiskConfig;
 import dev.holdover.virtio.NetConfig;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -166,6 +167,17 @@ final class Guest {
             assertThat(System.nanoTime() - start).as(what).isLessThan(DEADLINE_NANOS);
             Thread.sleep(1);
         }
+    }
+
+    /** Waits until what it has written to COM1 is such. */
+    void awaitOutput(String pattern) throws InterruptedException {
+        await("the guest writes " + pattern, () -> {
+            try {
+                return output().matches(pattern);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
     }
 
     /** Waits until its count has changed. */

@@ -3,9 +3,10 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
-import dev.holdover.linux.UnixSocket;
+import dev.holdover.linux.Fd;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -150,29 +151,35 @@ class GuestsTest {
 
     @Test
     void whatIsTypedIsEchoed() throws Exception {
-        Path socket = directory.resolve("com1.sock");
-        Guest guest = Guest.named("uart.elf", directory).serial("unix:" + socket);
+        // A terminal, unlike a socket's client, is there from the start: nothing the guest writes is lost.
+        Guest guest = Guest.named("uart.elf", directory).serial("pty");
         String typed = "abcdefghijklmnoprstuvwxyz 0123456789 ".repeat(4) + "q";
-        ByteArrayOutputStream seen = new ByteArrayOutputStream();
-        try (Machine machine = guest.machine();
-                UnixSocket client = UnixSocket.connect(UnixSocket.Kind.STREAM, socket.toString());
-                Arena arena = Arena.ofConfined()) {
-            machine.resume();
-            MemorySegment buffer = arena.allocate(4096);
-            String ready = "uart ok, echoing up to q\n";
-            readUpTo(client, ready, buffer, seen);
-            MemorySegment bytes = arena.allocateFrom(typed, StandardCharsets.US_ASCII);
-            client.fd().tryWrite(bytes.asSlice(0, typed.length()));
-            readUpTo(client, "bye\n", buffer, seen);
-            assertThat(seen.toString(StandardCharsets.US_ASCII)).isEqualTo(ready + typed + "\nbye\n");
+        ByteArrayOutputStream told = new ByteArrayOutputStream();
+        PrintStream err = System.err;
+        System.setErr(new PrintStream(told, true, StandardCharsets.UTF_8));
+        try (Machine machine = guest.machine()) {
+            System.setErr(err);
+            String path = told.toString(StandardCharsets.UTF_8).strip().replace("serial: ", "");
+            ByteArrayOutputStream seen = new ByteArrayOutputStream();
+            try (Fd terminal = Fd.open(path, Fd.O_RDWR);
+                    Arena arena = Arena.ofConfined()) {
+                machine.resume();
+                MemorySegment buffer = arena.allocate(4096);
+                String ready = "uart ok, echoing up to q\n";
+                readUpTo(terminal, ready, buffer, seen);
+                terminal.tryWrite(arena.allocateFrom(typed).asSlice(0, typed.length()));
+                readUpTo(terminal, "bye\n", buffer, seen);
+                assertThat(seen.toString(StandardCharsets.US_ASCII)).isEqualTo(ready + typed + "\nbye\n");
+            }
             assertThat(machine.await()).isEqualTo(PASSED);
+        } finally {
+            System.setErr(err);
         }
-        assertThat(socket).doesNotExist();
     }
 
-    private static void readUpTo(UnixSocket client, String text, MemorySegment buffer, ByteArrayOutputStream seen) {
+    private static void readUpTo(Fd terminal, String text, MemorySegment buffer, ByteArrayOutputStream seen) {
         while (!seen.toString(StandardCharsets.US_ASCII).endsWith(text)) {
-            long n = client.fd().tryRead(buffer);
+            long n = terminal.tryRead(buffer);
             assertThat(n).as("bytes read after " + seen).isPositive();
             seen.writeBytes(buffer.asSlice(0, n).toArray(ValueLayout.JAVA_BYTE));
         }
