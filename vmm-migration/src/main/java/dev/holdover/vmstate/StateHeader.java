@@ -40,6 +40,11 @@ public record StateHeader(
     /** EM_X86_64 of linux/elf-em.h. */
     public static final int X86_64 = 62;
 
+    /** The version of its format; others are refused. */
+    public int version() {
+        return StateFormat.VERSION;
+    }
+
     /** The machine configuration, field by field. */
     public StateInput configInput() {
         return new StateInput(state, "the machine configuration", config);
