@@ -2,14 +2,17 @@ package dev.holdover.machine;
 
 import dev.holdover.boot.BootConfig;
 import dev.holdover.device.SerialConfig;
+import dev.holdover.linux.UsageException;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.virtio.ConsoleConfig;
 import dev.holdover.virtio.DiskConfig;
 import dev.holdover.virtio.MacAddress;
 import dev.holdover.virtio.NetConfig;
+import dev.holdover.vmstate.StateException;
 import dev.holdover.vmstate.StateInput;
 import dev.holdover.vmstate.StateOutput;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -71,7 +74,16 @@ final class ConfigCodec {
         return Path.of(path).toAbsolutePath().toString();
     }
 
+    /** What a state says; whatever no VMM would have written is refused as {@link StateException}. */
     static MachineConfig decode(int version, StateInput in) {
+        try {
+            return read(version, in);
+        } catch (UsageException | InvalidPathException e) {
+            throw in.refuse("a text in it is none that belongs there: " + e.getMessage());
+        }
+    }
+
+    private static MachineConfig read(int version, StateInput in) {
         if (version != VERSION) {
             throw in.refuse("it has version " + version + ", this VMM reads up to " + VERSION);
         }
