@@ -28,6 +28,7 @@ import picocli.CommandLine.ScopeType;
             DemoCommand.class,
             RunCommand.class,
             RestoreCommand.class,
+            InspectCommand.class,
             DoctorCommand.class,
             CompletionCommand.class,
             HelpCommand.class

@@ -80,6 +80,16 @@ public final class Incoming implements AutoCloseable {
         }
     }
 
+    /** Whether a section is of a kind and version that can be restored. */
+    static boolean knows(SectionEntry entry) {
+        for (int i = 0; i < KNOWN.size(); i++) {
+            if (KNOWN.get(i).name().equals(entry.name())) {
+                return entry.version() <= KNOWN.get(i).version();
+            }
+        }
+        return false;
+    }
+
     private RestoreRefused refused(String why) {
         return new RestoreRefused("won't restore " + state.name() + ": " + why);
     }

@@ -1,0 +1,67 @@
+package dev.holdover.cli;
+
+import dev.holdover.linux.VmmException;
+import dev.holdover.machine.StateView;
+import dev.holdover.vmstate.StateException;
+import dev.holdover.vmstate.StateFile;
+import dev.holdover.vmstate.StateInspection;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+        name = "inspect",
+        description = "Shows what is in a saved state. Changes nothing, and needs no /dev/kvm.",
+        mixinStandardHelpOptions = true,
+        usageHelpAutoWidth = true,
+        footer = {
+            "",
+            "Exit codes: 0 the state is whole, 1 it is damaged (what is whole of it is shown) or",
+            "no state.",
+            "",
+            "Examples:",
+            "  ./vmm inspect guest.state",
+            "  ./vmm inspect guest.state --json | jq '.vcpus.\"0\".registers.rip'"
+        })
+final class InspectCommand implements Callable<Integer> {
+    /** So many sentences about damage are enough. */
+    private static final int MAX_SENTENCES = 10;
+
+    @Parameters(paramLabel = "STATE", description = "The state file.")
+    private String state;
+
+    @Option(names = "--json", description = "Print one JSON object.")
+    private boolean json;
+
+    @Override
+    public Integer call() {
+        try (StateInspection inspection = StateFile.inspect(state)) {
+            StateView view = new StateView(inspection);
+            PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
+            if (json) {
+                InspectJson.print(view, out);
+            } else {
+                new InspectText(out).print(state, view);
+            }
+            out.flush();
+            return damage(view.damages());
+        } catch (StateException e) {
+            // Not exit code 4: nothing was to be restored.
+            throw new VmmException(e.getMessage(), e);
+        }
+    }
+
+    private int damage(List<String> damages) {
+        for (int i = 0; i < Math.min(damages.size(), MAX_SENTENCES); i++) {
+            System.err.println("vmm inspect: state " + state + ": " + InspectText.printable(damages.get(i)));
+        }
+        if (damages.size() > MAX_SENTENCES) {
+            System.err.println("vmm inspect: and " + (damages.size() - MAX_SENTENCES) + " more");
+        }
+        return damages.isEmpty() ? ExitCode.OK : ExitCode.FAILED;
+    }
+}
