@@ -34,6 +34,7 @@ public final class UnixSocket implements AutoCloseable {
     private static final int MSG_NOSIGNAL = 0x4000;
     private static final int MSG_CMSG_CLOEXEC = 0x40000000;
     private static final int MSG_CTRUNC = 0x8;
+    private static final int MSG_PEEK = 0x2;
     private static final int MAX_PATH = 107;
     // struct msghdr: name@0 namelen@8 iov@16 iovlen@24 control@32 controllen@40 flags@48
     private static final int MSGHDR_SIZE = 56;
@@ -216,6 +217,17 @@ public final class UnixSocket implements AutoCloseable {
             }
             boolean lost = (message.get(ValueLayout.JAVA_INT, 48) & MSG_CTRUNC) != 0;
             return new Received(n, fds, lost);
+        }
+    }
+
+    /**
+     * Looks at bytes that a later {@link #receive} will take; descriptors stay where they are. Stops behind the first
+     * message that carries some. Returns how many, 0 at the end of a stream, or {@code -errno}; blocks if the socket does.
+     */
+    public long peek(MemorySegment into) {
+        try (Arena arena = Arena.ofConfined()) {
+            return Syscall.call(
+                    Syscall.RECVMSG, fd.number(), message(arena, into, 0).address(), MSG_PEEK);
         }
     }
 

@@ -258,4 +258,25 @@ class UnixSocketTest {
             assertThat(there.fd().isClosed()).isFalse();
         }
     }
+
+    @Test
+    void peekingLeavesBytesAndDescriptorsAndStopsBehindAMessageWithDescriptors() {
+        UnixSocket[] pair = UnixSocket.pair(UnixSocket.Kind.STREAM);
+        try (UnixSocket to = pair[0];
+                UnixSocket from = pair[1];
+                Fd memfd = memfd(7)) {
+            to.trySend(text("ab"), List.of());
+            to.trySend(text("cd"), List.of(memfd));
+            to.trySend(text("ef"), List.of());
+            MemorySegment buffer = arena.allocate(16);
+            assertThat(from.peek(buffer)).isEqualTo(4);
+            assertThat(text(buffer, 4)).isEqualTo("abcd");
+            assertThat(from.receive(buffer.asSlice(0, 2)).fds()).isEmpty();
+            UnixSocket.Received received = from.receive(buffer.asSlice(0, 2));
+            assertThat(text(buffer, received.bytes())).isEqualTo("cd");
+            assertThat(received.fds()).hasSize(1);
+            assertThat(word(received.fds().getFirst())).isEqualTo(7);
+            received.fds().getFirst().close();
+        }
+    }
 }

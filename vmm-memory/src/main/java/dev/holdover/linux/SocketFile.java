@@ -1,0 +1,100 @@
+package dev.holdover.linux;
+
+/**
+ * A listening unix(7) stream socket with a name in the file system, which is removed again at the end.
+ *
+ * <p>A socket that nobody listens on any more, left by a process that was killed, is replaced.
+ */
+public final class SocketFile implements AutoCloseable {
+    private static final int S_IFMT = 0170000;
+    private static final int S_IFSOCK = 0140000;
+
+    private final String path;
+    private final UnixSocket listener;
+    private final FileStat file;
+
+    private SocketFile(String path, UnixSocket listener, FileStat file) {
+        this.path = path;
+        this.listener = listener;
+        this.file = file;
+    }
+
+    /**
+     * Listens at a path, mode 0600; at one that starts with '@' in the abstract namespace, which has no modes.
+     *
+     * @param what names it in the sentence of a {@link VmmException}: "the control socket"
+     */
+    public static SocketFile listen(String what, String path) {
+        if (!path.startsWith("@")) {
+            removeStale(what, path);
+        }
+        UnixSocket listener = null;
+        try {
+            listener = UnixSocket.listen(UnixSocket.Kind.STREAM, path);
+            return new SocketFile(path, listener, path.startsWith("@") ? null : stat(path));
+        } catch (ErrnoException e) {
+            if (listener != null) {
+                listener.close();
+            }
+            throw new VmmException(
+                    what + " " + path + " cannot be made, " + e.errno().name() + " ("
+                            + e.errno().text() + "): name a path in a directory that can be written",
+                    e);
+        }
+    }
+
+    /** Deletes a socket that nobody listens on; refuses anything else that is there. */
+    private static void removeStale(String what, String path) {
+        FileStat there;
+        try {
+            there = stat(path);
+        } catch (ErrnoException e) {
+            return; // nothing there, or listening on it will tell why not
+        }
+        if ((there.mode() & S_IFMT) != S_IFSOCK) {
+            throw new VmmException(what + " " + path + " cannot be made, EEXIST (File exists): a file that is no socket"
+                    + " is there; delete it or name another path");
+        }
+        try {
+            UnixSocket.connect(UnixSocket.Kind.STREAM, path).close();
+        } catch (ErrnoException e) {
+            if (e.errno() == Errno.ECONNREFUSED) {
+                FileNames.tryUnlink(path);
+            }
+            return; // otherwise listening on it tells what is wrong
+        }
+        throw new VmmException(what + " " + path + " cannot be made, EADDRINUSE (Address already in use): another"
+                + " process listens on it; name another path");
+    }
+
+    private static FileStat stat(String path) {
+        try (Fd there = Fd.open(path, Fd.O_PATH | Fd.O_NOFOLLOW)) {
+            return there.stat();
+        }
+    }
+
+    public UnixSocket listener() {
+        return listener;
+    }
+
+    /** Stops listening and removes the name, unless another file has it by now. */
+    @Override
+    public void close() {
+        try {
+            if (file != null && isOurs()) {
+                FileNames.tryUnlink(path);
+            }
+        } finally {
+            listener.close();
+        }
+    }
+
+    private boolean isOurs() {
+        try {
+            FileStat now = stat(path);
+            return now.device() == file.device() && now.inode() == file.inode();
+        } catch (ErrnoException e) {
+            return false; // gone already
+        }
+    }
+}
