@@ -427,6 +427,15 @@ public final class Machine implements AutoCloseable {
         return config;
     }
 
+    /** The kernel's thread ids of the vCPUs, by vCPU. */
+    public int[] vcpuThreadIds() {
+        int[] ids = new int[vcpus.size()];
+        for (int i = 0; i < ids.length; i++) {
+            ids[i] = vcpus.get(i).threadId();
+        }
+        return ids;
+    }
+
     /**
      * Waits until the machine ends, and says how. The vCPUs are parked then. One thread.
      *

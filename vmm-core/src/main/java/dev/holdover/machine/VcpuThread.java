@@ -60,6 +60,13 @@ final class VcpuThread {
         awaitParked();
     }
 
+    /** The kernel's id of the thread; once it has been started. */
+    int threadId() {
+        synchronized (lock) {
+            return threadId;
+        }
+    }
+
     private void loop() {
         try {
             Signals.unblockKick();
