@@ -73,7 +73,7 @@ final class RestoreCommand implements Callable<Integer> {
             try (Incoming incoming = new Incoming(state, force)) {
                 machine = Machine.restore(config(incoming.config()), fdsets, incoming);
             }
-            return Running.untilEnd(machine, "vmm restore");
+            return Running.untilEnd(machine, fdsets, null, "vmm restore");
         }
     }
 

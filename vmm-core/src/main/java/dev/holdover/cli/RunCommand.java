@@ -149,19 +149,56 @@ final class RunCommand implements Callable<Integer> {
             description = "What happens when the guest resets itself. Default: ${DEFAULT-VALUE}.")
     private String onReset;
 
+    @Option(
+            names = "--control",
+            paramLabel = "PATH",
+            description = "A control socket at PATH, which speaks QMP; see ./vmm ctl --help.")
+    private String control;
+
+    @Option(
+            names = "--machine",
+            paramLabel = "none",
+            description = "No guest: only the control socket, for fdsets and memory backends.")
+    private String machine;
+
     @Option(names = "--name", paramLabel = "NAME", defaultValue = "", description = "The guest's name in messages.")
     private String name;
 
     @Override
     public Integer call() throws InterruptedException {
-        MachineConfig config = config();
-        try (FdSets fdsets = FdSets.ofInherited(System.getProperty("dev.holdover.inherited-fds", ""))) {
-            for (String addFd : addFds) {
-                fdsets.add(AddFd.parse(filled("--add-fd", addFd)));
-            }
-            fdsets.closeOriginals();
-            return Running.untilEnd(new Machine(config, fdsets), "vmm run");
+        if (machine != null) {
+            return runWithoutMachine();
         }
+        MachineConfig config = config();
+        try (FdSets fdsets = fdsets()) {
+            return Running.untilEnd(new Machine(config, fdsets), fdsets, control, "vmm run");
+        }
+    }
+
+    private int runWithoutMachine() throws InterruptedException {
+        if (!machine.equals("none")) {
+            throw new UsageException("--machine " + machine + ": expected none; a guest's machine has no name");
+        }
+        if (control == null) {
+            throw new UsageException("--machine none needs a control socket, or nobody can do anything with it:"
+                    + " give --control PATH");
+        }
+        if (kernel != null || bios != null) {
+            throw new UsageException(
+                    "--machine none boots nothing: leave " + (kernel != null ? "-k" : "--bios") + " out");
+        }
+        try (FdSets fdsets = fdsets()) {
+            return Running.withoutMachine(fdsets, control);
+        }
+    }
+
+    private FdSets fdsets() {
+        FdSets fdsets = FdSets.ofInherited(System.getProperty("dev.holdover.inherited-fds", ""));
+        for (String addFd : addFds) {
+            fdsets.add(AddFd.parse(filled("--add-fd", addFd)));
+        }
+        fdsets.closeOriginals();
+        return fdsets;
     }
 
     private MachineConfig config() {

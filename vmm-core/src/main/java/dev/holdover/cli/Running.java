@@ -1,31 +1,70 @@
 package dev.holdover.cli;
 
+import dev.holdover.control.ControlSocket;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.MachineEnd;
+import dev.holdover.memory.FdSets;
 
 /** Runs a machine to its end, whatever ends it. */
 final class Running {
     private Running() {}
 
-    /** Lets a machine run, waits for its end, takes it apart; returns the exit code. */
-    static int untilEnd(Machine machine, String command) throws InterruptedException {
-        // SIGTERM, SIGINT and SIGHUP take the machine apart first: no raw terminal, no socket is left.
-        Thread leave = new Thread(machine::close, "leave");
-        Runtime.getRuntime().addShutdownHook(leave);
+    /**
+     * Lets a machine run, waits for its end, takes it apart; returns the exit code.
+     *
+     * @param control where its control socket is to be; null for none
+     */
+    static int untilEnd(Machine machine, FdSets fdsets, String control, String command) throws InterruptedException {
+        Thread leave;
         MachineEnd end;
-        try (machine) {
+        try (machine;
+                ControlSocket socket = control == null ? null : ControlSocket.open(control, fdsets, machine)) {
+            leave = leaveOnSignal(socket, machine);
             machine.resume();
             end = machine.await();
         }
-        try {
-            Runtime.getRuntime().removeShutdownHook(leave);
-        } catch (IllegalStateException e) {
-            // A signal came first: the hook runs, and closing twice is harmless.
-        }
+        forget(leave);
         if (end instanceof MachineEnd.Crashed crashed) {
             String name = machine.config().name();
             System.err.println(command + ": " + (name.isEmpty() ? "" : name + ": ") + crashed.why());
         }
         return end.exitCode();
+    }
+
+    /** Serves a control socket until a client says quit; there is no guest. */
+    static int withoutMachine(FdSets fdsets, String control) throws InterruptedException {
+        Thread leave;
+        try (ControlSocket socket = ControlSocket.openWithoutMachine(control, fdsets)) {
+            leave = leaveOnSignal(socket, null);
+            socket.awaitQuit();
+        }
+        forget(leave);
+        return ExitCode.OK;
+    }
+
+    /** SIGTERM, SIGINT and SIGHUP take everything apart first: no raw terminal, no socket is left. Either may be null. */
+    private static Thread leaveOnSignal(ControlSocket socket, Machine machine) {
+        Thread leave = new Thread("leave") {
+            @Override
+            public void run() {
+                if (socket != null) {
+                    socket.signalled();
+                    socket.close();
+                }
+                if (machine != null) {
+                    machine.close();
+                }
+            }
+        };
+        Runtime.getRuntime().addShutdownHook(leave);
+        return leave;
+    }
+
+    private static void forget(Thread leave) {
+        try {
+            Runtime.getRuntime().removeShutdownHook(leave);
+        } catch (IllegalStateException e) {
+            // A signal came first: the hook runs, and closing twice is harmless.
+        }
     }
 }

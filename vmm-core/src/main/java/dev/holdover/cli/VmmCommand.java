@@ -29,6 +29,7 @@ import picocli.CommandLine.ScopeType;
             RunCommand.class,
             RestoreCommand.class,
             InspectCommand.class,
+            CtlCommand.class,
             DoctorCommand.class,
             CompletionCommand.class,
             HelpCommand.class

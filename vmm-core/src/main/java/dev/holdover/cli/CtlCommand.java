@@ -1,0 +1,102 @@
+package dev.holdover.cli;
+
+import dev.holdover.control.ArgumentText;
+import dev.holdover.control.ControlConnection;
+import dev.holdover.control.QmpException;
+import dev.holdover.linux.Fd;
+import dev.holdover.linux.UsageException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+        name = "ctl",
+        description = {
+            "Sends a command to a VMM that runs with --control, and prints what it returns as JSON.",
+            "The command 'save STATE' saves the guest: shared RAM stays in place, and the guest stands still then.",
+            "With 'add-fd fd=N', N is a file descriptor that ctl inherited; it goes along."
+        },
+        mixinStandardHelpOptions = true,
+        usageHelpAutoWidth = true,
+        footer = {
+            "",
+            "Exit codes: 0 done, 1 refused or failed, 2 bad usage.",
+            "",
+            "Examples:",
+            "  ./vmm ctl /run/vm.sock query-commands",
+            "  ./vmm ctl /run/vm.sock stop",
+            "  ./vmm ctl /run/vm.sock save guest.state",
+            "  ./vmm ctl /run/vm.sock add-fd fd=9 fdset-id=1 9<>/dev/shm/ram"
+        })
+final class CtlCommand implements Callable<Integer> {
+    @Parameters(index = "0", paramLabel = "SOCKET", description = "The VMM's --control.")
+    private String socket;
+
+    @Parameters(index = "1", paramLabel = "COMMAND", description = "One of query-commands, or save.")
+    private String command;
+
+    @Parameters(
+            index = "2..*",
+            paramLabel = "KEY=VALUE",
+            description = "Arguments; or one JSON object. A VALUE that is JSON is taken as such, else it is a string.")
+    private List<String> words = new ArrayList<>();
+
+    @Option(names = "--copy-ram", description = "With save: copy shared RAM into the state, too.")
+    private boolean copyRam;
+
+    @Option(names = "--force", description = "With save: even if the guest's RAM will be gone with its VMM.")
+    private boolean force;
+
+    @Override
+    public Integer call() throws InterruptedException {
+        try {
+            if (command.equals("save")) {
+                return save();
+            }
+            if (copyRam || force) {
+                throw new UsageException((copyRam ? "--copy-ram" : "--force") + " goes with save only");
+            }
+            Map<String, Object> arguments = new LinkedHashMap<>(ArgumentText.parse(words));
+            try (Fd fd = inheritedFd(arguments);
+                    ControlConnection connection = ControlConnection.open(socket)) {
+                System.out.println(ArgumentText.pretty(connection.execute(command, arguments, fd)));
+                return ExitCode.OK;
+            }
+        } catch (QmpException e) {
+            System.err.println("vmm ctl: " + e.getMessage());
+            return ExitCode.FAILED;
+        }
+    }
+
+    private int save() throws QmpException, InterruptedException {
+        if (words.size() != 1) {
+            throw new UsageException("save: expected one file for the state, say ./vmm ctl SOCKET save guest.state");
+        }
+        try (ControlConnection connection = ControlConnection.open(socket)) {
+            return new SaveProgress(connection).run(words.getFirst(), copyRam, force);
+        }
+    }
+
+    /** The descriptor that add-fd's {@code fd} names, which is no argument of QMP's; null for any other command. */
+    private Fd inheritedFd(Map<String, Object> arguments) {
+        if (!command.equals("add-fd")) {
+            return null;
+        }
+        if (!(arguments.remove("fd") instanceof Long number)) {
+            throw new UsageException("add-fd: expected fd=N, a file descriptor that was passed to this command,"
+                    + " say ./vmm ctl SOCKET add-fd fd=9 9<>FILE");
+        }
+        for (String inherited :
+                System.getProperty("dev.holdover.inherited-fds", "").split(",", -1)) {
+            if (inherited.equals(number.toString())) {
+                return Fd.dupOf((int) (long) number, "fd " + number);
+            }
+        }
+        throw new UsageException("add-fd fd=" + number + ": no such file descriptor was passed to this command");
+    }
+}

@@ -1,0 +1,42 @@
+package dev.holdover.control;
+
+import dev.holdover.machine.RunState;
+import dev.holdover.machine.SaveOptions;
+import dev.holdover.machine.SaveReport;
+import dev.holdover.memory.RamConfig;
+
+/**
+ * The guest that commands act on. Between them and the machine so that {@code --machine none} needs no KVM: {@link
+ * MachineGuest} alone knows the machine. Its methods throw {@link dev.holdover.linux.VmmException}.
+ */
+interface Guest {
+    /** May be empty. */
+    String name();
+
+    /** Null if there is no machine. */
+    RamConfig ram();
+
+    /** The kernel's thread id of each vCPU. */
+    int[] vcpuThreadIds();
+
+    /** Never blocks, not even while a state is saved. */
+    RunState state();
+
+    void resume();
+
+    /** Blocks until the vCPUs are parked and the devices rest. */
+    void pause();
+
+    void reset();
+
+    void pressPowerButton();
+
+    /** Ends the VMM, soon. */
+    void quit();
+
+    /** Blocks until the state is durable. The guest stands still then, or runs on if it failed. */
+    SaveReport save(String path, SaveOptions options);
+
+    /** Bytes that the save that runs has written. */
+    long saveProgressBytes();
+}

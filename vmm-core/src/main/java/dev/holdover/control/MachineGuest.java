@@ -1,0 +1,119 @@
+package dev.holdover.control;
+
+import dev.holdover.machine.Machine;
+import dev.holdover.machine.MachineEnd;
+import dev.holdover.machine.MachineListener;
+import dev.holdover.machine.RunState;
+import dev.holdover.machine.SaveOptions;
+import dev.holdover.machine.SaveReport;
+import dev.holdover.memory.RamConfig;
+
+/** A machine as commands see it; tells clients of its changes. */
+final class MachineGuest implements Guest {
+    private final Machine machine;
+    private final Events events;
+    /** Kept apart, for the machine is locked while it changes. */
+    private volatile RunState state;
+
+    /** A client asked for it, not the guest. */
+    private volatile boolean resetAsked;
+
+    private volatile boolean quitAsked;
+
+    MachineGuest(Machine machine, Events events) {
+        this.machine = machine;
+        this.events = events;
+        this.state = machine.state();
+        machine.addListener(new Changes());
+    }
+
+    @Override
+    public String name() {
+        return machine.config().name();
+    }
+
+    @Override
+    public RamConfig ram() {
+        return machine.config().ram();
+    }
+
+    @Override
+    public int[] vcpuThreadIds() {
+        return machine.vcpuThreadIds();
+    }
+
+    @Override
+    public RunState state() {
+        return state;
+    }
+
+    @Override
+    public void resume() {
+        machine.resume();
+    }
+
+    @Override
+    public void pause() {
+        machine.pause();
+    }
+
+    @Override
+    public void reset() {
+        resetAsked = true;
+        machine.requestReset();
+    }
+
+    @Override
+    public void pressPowerButton() {
+        machine.pressPowerButton();
+    }
+
+    @Override
+    public void quit() {
+        quitAsked = true;
+        machine.quit();
+    }
+
+    @Override
+    public SaveReport save(String path, SaveOptions options) {
+        return machine.save(path, options);
+    }
+
+    @Override
+    public long saveProgressBytes() {
+        return machine.saveProgressBytes();
+    }
+
+    /** Only passes on: the machine is locked meanwhile. */
+    private final class Changes implements MachineListener {
+        @Override
+        public void changed(RunState from, RunState to) {
+            state = to;
+            if (to == RunState.RUNNING) {
+                events.tell("RESUME", null);
+            } else if (from == RunState.RUNNING) {
+                events.tell("STOP", null);
+            }
+        }
+
+        @Override
+        public void ended(MachineEnd end) {
+            if (end instanceof MachineEnd.PoweredOff || end instanceof MachineEnd.DebugExit) {
+                events.shutdown(true, "guest-shutdown");
+            } else if (end instanceof MachineEnd.Reset) {
+                events.shutdown(!resetAsked, resetAsked ? "host-qmp-system-reset" : "guest-reset");
+            } else if (end instanceof MachineEnd.Crashed) {
+                events.shutdown(true, "guest-panic");
+            } else {
+                events.shutdown(false, quitAsked ? "host-qmp-quit" : "host-ui");
+            }
+        }
+
+        @Override
+        public void reset() {
+            boolean asked = resetAsked;
+            resetAsked = false;
+            events.reset(!asked, asked ? "host-qmp-system-reset" : "guest-reset");
+        }
+    }
+}

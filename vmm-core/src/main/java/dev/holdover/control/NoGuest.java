@@ -1,0 +1,82 @@
+package dev.holdover.control;
+
+import dev.holdover.linux.VmmException;
+import dev.holdover.machine.RunState;
+import dev.holdover.machine.SaveOptions;
+import dev.holdover.machine.SaveReport;
+import dev.holdover.memory.RamConfig;
+import java.util.concurrent.CountDownLatch;
+
+/** What there is with {@code --machine none}. */
+final class NoGuest implements Guest {
+    private final Events events;
+    private final CountDownLatch quit = new CountDownLatch(1);
+
+    NoGuest(Events events) {
+        this.events = events;
+    }
+
+    @Override
+    public String name() {
+        return "";
+    }
+
+    @Override
+    public RamConfig ram() {
+        return null;
+    }
+
+    @Override
+    public int[] vcpuThreadIds() {
+        return new int[0];
+    }
+
+    @Override
+    public RunState state() {
+        return RunState.PRELAUNCH;
+    }
+
+    private static VmmException none() {
+        return new VmmException("there is no guest: this VMM was started with --machine none");
+    }
+
+    @Override
+    public void resume() {
+        throw none();
+    }
+
+    @Override
+    public void pause() {
+        throw none();
+    }
+
+    @Override
+    public void reset() {
+        throw none();
+    }
+
+    @Override
+    public void pressPowerButton() {
+        throw none();
+    }
+
+    @Override
+    public SaveReport save(String path, SaveOptions options) {
+        throw none();
+    }
+
+    @Override
+    public long saveProgressBytes() {
+        return 0;
+    }
+
+    @Override
+    public void quit() {
+        events.shutdown(false, "host-qmp-quit");
+        quit.countDown();
+    }
+
+    void awaitQuit() throws InterruptedException {
+        quit.await();
+    }
+}
