@@ -13,7 +13,8 @@ import dev.holdover.memory.GuestMemory;
 import dev.holdover.memory.RamConfig;
 import java.io.IOException;
 import java.io.InputStream;
-import java.lang.foreign.MemorySegment;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -83,7 +84,9 @@ final class DemoCommand implements Callable<Integer> {
             bytes = resource.readAllBytes();
         }
         Fd image = Memfd.create("demo.bin", bytes.length);
-        image.writeFully(MemorySegment.ofArray(bytes), 0);
+        try (Arena arena = Arena.ofConfined()) {
+            image.writeFully(arena.allocateFrom(ValueLayout.JAVA_BYTE, bytes), 0);
+        }
         return image;
     }
 

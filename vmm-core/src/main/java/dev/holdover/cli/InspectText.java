@@ -153,7 +153,8 @@ final class InspectText {
             for (StateGroup.Field field : group.fields()) {
                 if (field.value() instanceof StateValue.Plain) {
                     // "kept in place" says it alone.
-                    String name = field.name().equals("where") ? "" : field.name().replace('-', ' ') + " ";
+                    String name =
+                            field.name().equals("where") ? "" : field.name().replace('-', ' ') + " ";
                     words.add(name + text(field.value()));
                 }
             }

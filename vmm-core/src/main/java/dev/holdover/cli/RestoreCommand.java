@@ -57,6 +57,9 @@ final class RestoreCommand implements Callable<Integer> {
     @Option(names = "--serial", paramLabel = "WHERE", description = "Where the first serial port goes, as for run.")
     private String serial;
 
+    @Option(names = "--control", paramLabel = "PATH", description = "Listens there for control clients (QMP).")
+    private String control;
+
     @Option(
             names = "--force",
             description = "Restore although the RAM is not, or no longer, the state's. The guest may break.")
@@ -73,7 +76,7 @@ final class RestoreCommand implements Callable<Integer> {
             try (Incoming incoming = new Incoming(state, force)) {
                 machine = Machine.restore(config(incoming.config()), fdsets, incoming);
             }
-            return Running.untilEnd(machine, fdsets, null, "vmm restore");
+            return Running.untilEnd(machine, fdsets, control, "vmm restore");
         }
     }
 

@@ -42,6 +42,8 @@ final class Save {
         vcpu.getLapic(state.lapic());
         vcpu.getMsrs(state.msrs());
         keepExpiredDeadline(state);
+        // Not needed in place, where the TSC itself is set; what a live update will go by.
+        state.setTscOffset(vcpu.hasTscOffset() ? vcpu.getTscOffset() : 0);
         vcpu.getEvents(state.events());
     }
 

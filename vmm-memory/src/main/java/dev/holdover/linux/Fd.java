@@ -172,39 +172,39 @@ public final class Fd implements AutoCloseable {
 
     /** read(2); returns the bytes read (0 at the end) or {@code -errno}. May block. */
     public long tryRead(MemorySegment to) {
-        return Syscall.call(Syscall.READ, number(), to.address(), to.byteSize());
+        return Syscall.call(Syscall.READ, number(), address(to), to.byteSize());
     }
 
     /** write(2); returns the bytes written or {@code -errno}. May block. */
     public long tryWrite(MemorySegment from) {
-        return Syscall.call(Syscall.WRITE, number(), from.address(), from.byteSize());
+        return Syscall.call(Syscall.WRITE, number(), address(from), from.byteSize());
     }
 
     /** readv(2) into {@code count} iovecs (16 bytes each: base, length); returns bytes or {@code -errno}. May block. */
     public long tryReadv(MemorySegment iovecs, int count) {
-        return Syscall.call(Syscall.READV, number(), iovecs.address(), count);
+        return Syscall.call(Syscall.READV, number(), address(iovecs), count);
     }
 
     /** writev(2); returns bytes or {@code -errno}. May block. */
     public long tryWritev(MemorySegment iovecs, int count) {
-        return Syscall.call(Syscall.WRITEV, number(), iovecs.address(), count);
+        return Syscall.call(Syscall.WRITEV, number(), address(iovecs), count);
     }
 
     /** preadv(2) at a byte offset; returns bytes or {@code -errno}. May block. */
     public long tryPreadv(MemorySegment iovecs, int count, long offset) {
-        return Syscall.call(Syscall.PREADV, number(), iovecs.address(), count, offset);
+        return Syscall.call(Syscall.PREADV, number(), address(iovecs), count, offset);
     }
 
     /** pwritev(2) at a byte offset; returns bytes or {@code -errno}. May block. */
     public long tryPwritev(MemorySegment iovecs, int count, long offset) {
-        return Syscall.call(Syscall.PWRITEV, number(), iovecs.address(), count, offset);
+        return Syscall.call(Syscall.PWRITEV, number(), address(iovecs), count, offset);
     }
 
     /** pread(2) until {@code to} is full or the file ends; returns the bytes read. */
     public long readFully(MemorySegment to, long offset) {
         long done = 0;
         while (done < to.byteSize()) {
-            long n = Syscall.call(Syscall.PREAD64, number(), to.address() + done, to.byteSize() - done, offset + done);
+            long n = Syscall.call(Syscall.PREAD64, number(), address(to) + done, to.byteSize() - done, offset + done);
             if (Errno.EINTR.is(n)) {
                 continue;
             }
@@ -216,12 +216,20 @@ public final class Fd implements AutoCloseable {
         return done;
     }
 
+    /** The kernel's view of a segment; one on the Java heap has none, and its "address" would be a wild one. */
+    private static long address(MemorySegment segment) {
+        if (!segment.isNative()) {
+            throw new IllegalArgumentException("a segment on the heap is given to a system call");
+        }
+        return segment.address();
+    }
+
     /** pwrite(2) of the whole segment. */
     public void writeFully(MemorySegment from, long offset) {
         long done = 0;
         while (done < from.byteSize()) {
             long n = Syscall.call(
-                    Syscall.PWRITE64, number(), from.address() + done, from.byteSize() - done, offset + done);
+                    Syscall.PWRITE64, number(), address(from) + done, from.byteSize() - done, offset + done);
             if (!Errno.EINTR.is(n)) {
                 done += ErrnoException.check("write " + name, n);
             }

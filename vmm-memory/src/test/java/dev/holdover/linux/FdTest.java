@@ -178,4 +178,12 @@ class FdTest {
         assertThat(HostMemory.query().ram()).isEqualTo(Long.parseLong(total.replaceAll("\\D", "")) * 1024);
         assertThat(HostMemory.query().swap()).isNotNegative();
     }
+
+    @Test
+    void aSegmentOnTheHeapIsRefused() {
+        try (Fd memfd = Memfd.create("heap", 4096)) {
+            assertThatThrownBy(() -> memfd.writeFully(MemorySegment.ofArray(new byte[8]), 0))
+                    .isInstanceOf(IllegalArgumentException.class);
+        }
+    }
 }
