@@ -53,7 +53,7 @@ final class InspectText {
     }
 
     private void sections(StateGroup sections) {
-        out.println(pad("  name", 26) + left("version", 9) + left("offset", 10) + left("bytes", 10) + "  ");
+        out.println(pad("  name", 26) + left("version", 9) + left("offset", 10) + left("bytes", 10));
         for (StateGroup.Field section : sections.fields()) {
             StateGroup row = (StateGroup) section.value();
             out.println(pad("  " + section.name(), 26)
@@ -80,7 +80,8 @@ final class InspectText {
 
     private void fields(StateGroup group) {
         for (StateGroup.Field field : group.fields()) {
-            String name = field.name().replace('-', ' ');
+            // A section's id stays as it is in the table.
+            String name = field.name().indexOf(' ') < 0 ? field.name().replace('-', ' ') : field.name();
             if (field.value() instanceof StateGroup registers && areRegisters(registers)) {
                 grid(registers);
             } else if (field.value() instanceof StateGroup parts && hasParts(parts)) {

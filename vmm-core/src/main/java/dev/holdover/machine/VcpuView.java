@@ -58,7 +58,6 @@ final class VcpuView {
         StateGroup time = new StateGroup();
         msr(time, "tsc", state.msrs(), Msrs.IA32_TSC);
         msr(time, "deadline", state.msrs(), Msrs.IA32_TSC_DEADLINE);
-        time.number("tsc-offset", state.tscOffset());
         return vcpu.add("time", time)
                 .number("msrs", state.msrs().size())
                 .number("cpuid-leaves", contents.cpuid().size())
