@@ -65,6 +65,8 @@ vmm_holdover() {
     for disk in "${disks[@]}"; do VMM+=(--disk "path=$disk"); done
     [ -z "$tap" ] || VMM+=(--net "tap=$tap")
     [ -z "$rng" ] || VMM+=(--rng)
+    [ -z "$ram" ] || VMM+=(--ram "mem-path=$ram")
+    [ -z "$control" ] || VMM+=(--control "$control")
 }
 vmm_qemu() {
     VMM=(qemu-system-x86_64 -M "microvm,x-option-roms=off,rtc=on" -accel kvm -cpu host -nodefaults -no-user-config -display none
@@ -81,7 +83,7 @@ vmm_qemu() {
 guest_start() {
     # noxsave: QEMU's TCG lets a nested guest's XSETBV through without an exit, so KVM does not learn of it and a kernel that uses XSAVE
     # finds CPUID at odds with itself ("XSAVE consistency problem", a WARNING).
-    local cpus=1 memory=256M disks=() tap='' rng='' on_reset=exit append="console=ttyS0 quiet panic=-1 noxsave" inside=()
+    local cpus=1 memory=256M disks=() tap='' rng='' ram='' control='' on_reset=exit append="console=ttyS0 quiet panic=-1 noxsave" inside=()
     while [ $# -gt 0 ]; do
         case $1 in
         --cpus) cpus=$2 && shift ;;
@@ -89,6 +91,8 @@ guest_start() {
         --disk) disks+=("$2") && shift ;;
         --net) tap=$2 && shift ;;
         --rng) rng=1 ;;
+        --ram) ram=$2 && shift ;;
+        --control) control=$2 && shift ;;
         --on-reset) on_reset=$2 && shift ;;
         --append) append+=" $2" && shift ;;
         *) give_up "guest_start: unknown option $1" ;;
@@ -97,6 +101,24 @@ guest_start() {
     done
     "vmm_${LAB_VMM:-holdover}"
     [ -z "$tap" ] || inside=(ip netns exec "$tap")
+    guest_launch
+}
+
+# Takes a saved guest up again; its console goes on where the saved one's ended.
+guest_restore() { # STATE CONTROL
+    local inside=()
+    VMM=("$REPO/vmm" restore "$1" --control "$2")
+    guest_launch
+}
+
+# Ends the VMM as a crash would, and forgets its console.
+guest_kill() {
+    kill -KILL "$GUEST_PID"
+    wait "$GUEST_PID" 2>/dev/null || true
+    exec {GUEST_IN}>&- {GUEST_OUT}<&-
+}
+
+guest_launch() {
     # The console goes to a file, so that the VMM never waits for this script; input comes from a pipe that never ends.
     GUEST_NAME=guest$((${GUEST_NAME#guest} + 1))
     mkfifo "$WORK/$GUEST_NAME.input"

@@ -165,7 +165,7 @@ final class Devices implements AutoCloseable {
         return places;
     }
 
-    /** Connects interrupts and doorbells to a VM that has its interrupt controllers and all its memslots; input begins. */
+    /** Connects interrupts and doorbells to a VM that has its interrupt controllers and all its memslots. */
     void connect(KvmVm vm) {
         com1Line.vm = vm;
         rtcLine.vm = vm;
@@ -178,6 +178,10 @@ final class Devices implements AutoCloseable {
                 vm.bindDoorbell(doorbells.get(queue), doorbell, queue);
             }
         }
+    }
+
+    /** Lets the console's input come; after a restore, which would throw away what came before. */
+    void startInput() {
         serial.start(com1);
     }
 

@@ -151,6 +151,7 @@ public final class Machine implements AutoCloseable {
             if (incoming != null) {
                 apply(incoming, savedDevices);
             }
+            devices.startInput();
             for (VcpuThread vcpu : vcpus) {
                 vcpu.start();
             }
