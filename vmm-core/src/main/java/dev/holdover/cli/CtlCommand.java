@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -21,8 +22,6 @@ import picocli.CommandLine.Parameters;
             "The command 'save STATE' saves the guest: shared RAM stays in place, and the guest stands still then.",
             "With 'add-fd fd=N', N is a file descriptor that ctl inherited; it goes along."
         },
-        mixinStandardHelpOptions = true,
-        usageHelpAutoWidth = true,
         footer = {
             "",
             "Exit codes: 0 done, 1 refused or failed, 2 bad usage.",
@@ -34,6 +33,9 @@ import picocli.CommandLine.Parameters;
             "  ./vmm ctl /run/vm.sock add-fd fd=9 fdset-id=1 9<>/dev/shm/ram"
         })
 final class CtlCommand implements Callable<Integer> {
+    @Mixin
+    HelpOption help;
+
     @Parameters(index = "0", paramLabel = "SOCKET", description = "The VMM's --control.")
     private String socket;
 

@@ -10,14 +10,13 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 @Command(
         name = "inspect",
         description = "Shows what is in a saved state. Changes nothing, and needs no /dev/kvm.",
-        mixinStandardHelpOptions = true,
-        usageHelpAutoWidth = true,
         footer = {
             "",
             "Exit codes: 0 the state is whole, 1 it is damaged (what is whole of it is shown) or",
@@ -28,6 +27,9 @@ import picocli.CommandLine.Parameters;
             "  ./vmm inspect guest.state --json | jq '.vcpus.\"0\".registers.rip'"
         })
 final class InspectCommand implements Callable<Integer> {
+    @Mixin
+    HelpOption help;
+
     /** So many sentences about damage are enough. */
     private static final int MAX_SENTENCES = 10;
 

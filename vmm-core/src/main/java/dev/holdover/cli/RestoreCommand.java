@@ -13,15 +13,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 @Command(
         name = "restore",
         description = "Takes a saved guest up again, where it stood.",
-        mixinStandardHelpOptions = true,
         sortOptions = false,
-        usageHelpAutoWidth = true,
         footer = {
             "",
             "The machine and the paths of its files come from the state; options override them.",
@@ -33,6 +32,9 @@ import picocli.CommandLine.Parameters;
             "  ./vmm restore guest.state --ram mem-path=/dev/fdset/1 --add-fd fd=9,set=1 9<>/dev/shm/ram"
         })
 final class RestoreCommand implements Callable<Integer> {
+    @Mixin
+    HelpOption help;
+
     @Parameters(paramLabel = "STATE", description = "The state file.")
     private String state;
 
