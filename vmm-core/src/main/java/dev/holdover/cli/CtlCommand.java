@@ -18,10 +18,15 @@ import picocli.CommandLine.Parameters;
 @Command(
         name = "ctl",
         description = {
-            "Sends a command to a VMM that runs with --control, and prints what it returns as JSON.",
-            "The command 'save STATE' saves the guest: shared RAM stays in place, and the guest stands still then.",
-            "With 'add-fd fd=N', N is a file descriptor that ctl inherited; it goes along."
+            "Sends a command to a VMM that runs with --control, and prints what it returns",
+            "as JSON.",
+            "",
+            "'save STATE' saves the guest: shared RAM stays in place, and the guest stands",
+            "still then. With 'add-fd fd=N', N is a file descriptor that ctl inherited; it",
+            "goes along.",
+            ""
         },
+        customSynopsis = "./vmm ctl SOCKET COMMAND [KEY=VALUE]... [OPTION]...",
         footer = {
             "",
             "Exit codes: 0 done, 1 refused or failed, 2 bad usage.",
@@ -56,6 +61,8 @@ final class CtlCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws InterruptedException {
+        NotEmpty.argument("SOCKET", socket);
+        NotEmpty.argument("COMMAND", command);
         try {
             if (command.equals("save")) {
                 return save();

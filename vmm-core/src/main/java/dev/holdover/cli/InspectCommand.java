@@ -17,10 +17,11 @@ import picocli.CommandLine.Parameters;
 @Command(
         name = "inspect",
         description = "Shows what is in a saved state. Changes nothing, and needs no /dev/kvm.",
+        customSynopsis = "./vmm inspect STATE [--json]",
         footer = {
             "",
-            "Exit codes: 0 the state is whole, 1 it is damaged (what is whole of it is shown) or",
-            "no state.",
+            "Exit codes: 0 the state is whole; 1 it is damaged (what is whole of it is shown)",
+            "or no state; 2 bad usage.",
             "",
             "Examples:",
             "  ./vmm inspect guest.state",
@@ -41,7 +42,7 @@ final class InspectCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        try (StateInspection inspection = StateFile.inspect(state)) {
+        try (StateInspection inspection = StateFile.inspect(NotEmpty.argument("STATE", state))) {
             StateView view = new StateView(inspection);
             PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
             if (json) {

@@ -21,15 +21,20 @@ import picocli.CommandLine.Parameters;
         name = "restore",
         description = "Takes a saved guest up again, where it stood.",
         sortOptions = false,
+        customSynopsis = "./vmm restore STATE [OPTION]...",
         footer = {
             "",
-            "The machine and the paths of its files come from the state; options override them.",
-            "Exit code 4: the state must not be restored (its RAM is foreign, zeroed or has moved on,",
-            "the state was used, is damaged, or this host lacks what the guest needs).",
+            "The machine and the paths of its files come from the state; options override",
+            "them.",
+            "",
+            "Exit codes: as of run; 4 the state must not be restored: its RAM is foreign,",
+            "zeroed or has moved on, the state was used or is damaged, or this host lacks",
+            "what the guest needs.",
             "",
             "Examples:",
             "  ./vmm restore guest.state",
-            "  ./vmm restore guest.state --ram mem-path=/dev/fdset/1 --add-fd fd=9,set=1 9<>/dev/shm/ram"
+            "  ./vmm restore guest.state --ram mem-path=/dev/fdset/1 \\",
+            "                --add-fd fd=9,set=1 9<>/dev/shm/ram"
         })
 final class RestoreCommand implements Callable<Integer> {
     @Mixin
@@ -40,14 +45,14 @@ final class RestoreCommand implements Callable<Integer> {
 
     @Option(
             names = "--ram",
-            paramLabel = "KEY=VALUE,…",
+            paramLabel = "KEY=VALUE,...",
             description = "Where RAM is now, as for run; its size comes from the state.")
     private String ram;
 
     @Option(
             names = "--add-fd",
             paramLabel = "fd=N,set=ID[,opaque=TEXT]",
-            description = "Adds an inherited file descriptor to a set, which --ram names as /dev/fdset/ID.")
+            description = "Adds an inherited file descriptor to a set, as for run.")
     private List<String> addFds = new ArrayList<>();
 
     @Option(
@@ -69,9 +74,13 @@ final class RestoreCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws InterruptedException {
+        NotEmpty.argument("STATE", state);
+        NotEmpty.value("--ram", ram);
+        NotEmpty.value("--serial", serial);
+        NotEmpty.value("--control", control);
         try (FdSets fdsets = FdSets.ofInherited(System.getProperty("dev.holdover.inherited-fds", ""))) {
             for (String addFd : addFds) {
-                fdsets.add(AddFd.parse(addFd));
+                fdsets.add(AddFd.parse(NotEmpty.value("--add-fd", addFd)));
             }
             fdsets.closeOriginals();
             Machine machine;
@@ -93,7 +102,7 @@ final class RestoreCommand implements Callable<Integer> {
             }
             diskConfigs = new ArrayList<>();
             for (String disk : disks) {
-                diskConfigs.add(DiskConfig.parse(disk));
+                diskConfigs.add(DiskConfig.parse(NotEmpty.value("--disk", disk)));
             }
         }
         return new MachineConfig(

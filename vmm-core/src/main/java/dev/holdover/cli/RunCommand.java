@@ -96,8 +96,8 @@ final class RunCommand implements Callable<Integer> {
     @Option(
             names = "--add-fd",
             paramLabel = "fd=N,set=ID[,opaque=TEXT]",
-            description =
-                    "Adds an inherited file descriptor to a set, which --ram names as /dev/fdset/ID. May be given several times.")
+            description = "Adds an inherited file descriptor to a set, which --ram names as /dev/fdset/ID."
+                    + " May be given several times.")
     private List<String> addFds = new ArrayList<>();
 
     @Option(
@@ -138,8 +138,8 @@ final class RunCommand implements Callable<Integer> {
             paramLabel = "PORT",
             arity = "0..1",
             fallbackValue = "0xf4",
-            description =
-                    "Lets the guest end the VMM: its write of v to PORT (default ${FALLBACK-VALUE}) gives exit code (v<<1)|1.")
+            description = "Lets the guest end the VMM: its write of v to PORT (default ${FALLBACK-VALUE}) gives"
+                    + " exit code (v<<1)|1.")
     private String debugExit;
 
     @Option(
@@ -166,6 +166,7 @@ final class RunCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws InterruptedException {
+        NotEmpty.value("--control", control);
         if (machine != null) {
             return runWithoutMachine();
         }
@@ -195,7 +196,7 @@ final class RunCommand implements Callable<Integer> {
     private FdSets fdsets() {
         FdSets fdsets = FdSets.ofInherited(System.getProperty("dev.holdover.inherited-fds", ""));
         for (String addFd : addFds) {
-            fdsets.add(AddFd.parse(filled("--add-fd", addFd)));
+            fdsets.add(AddFd.parse(NotEmpty.value("--add-fd", addFd)));
         }
         fdsets.closeOriginals();
         return fdsets;
@@ -204,24 +205,16 @@ final class RunCommand implements Callable<Integer> {
     private MachineConfig config() {
         return new MachineConfig(
                 name(),
-                RamConfig.parse(filled("--memory", memory), filled("--ram", ram)),
-                number("--cpus", filled("--cpus", cpus), 1, Machine.MAX_CPUS),
+                RamConfig.parse(NotEmpty.value("--memory", memory), NotEmpty.value("--ram", ram)),
+                number("--cpus", NotEmpty.value("--cpus", cpus), 1, Machine.MAX_CPUS),
                 bootSource(),
-                SerialConfig.parse(filled("--serial", serial)),
-                console == null ? null : ConsoleConfig.parse(filled("--console", console)),
+                SerialConfig.parse(NotEmpty.value("--serial", serial)),
+                console == null ? null : ConsoleConfig.parse(NotEmpty.value("--console", console)),
                 diskConfigs(),
                 netConfigs(),
                 rng,
-                debugExit == null ? -1 : number("--debug-exit", filled("--debug-exit", debugExit), 0, 0xffff),
+                debugExit == null ? -1 : number("--debug-exit", NotEmpty.value("--debug-exit", debugExit), 0, 0xffff),
                 rebootOnReset());
-    }
-
-    /** An empty value is what an unset variable of a script leaves. */
-    private static String filled(String option, String value) {
-        if (value != null && value.isEmpty()) {
-            throw new UsageException(option + " is empty: give it a value or leave it out");
-        }
-        return value;
     }
 
     private String name() {
@@ -235,7 +228,7 @@ final class RunCommand implements Callable<Integer> {
 
     private static void requireName(String option, Path path) {
         if (path != null) {
-            filled(option, path.toString());
+            NotEmpty.value(option, path.toString());
         }
     }
 
@@ -273,7 +266,7 @@ final class RunCommand implements Callable<Integer> {
     }
 
     private boolean rebootOnReset() {
-        return switch (filled("--on-reset", onReset)) {
+        return switch (NotEmpty.value("--on-reset", onReset)) {
             case "exit" -> false;
             case "reboot" -> true;
             default -> throw new UsageException("--on-reset " + onReset + ": expected exit or reboot");
@@ -283,7 +276,7 @@ final class RunCommand implements Callable<Integer> {
     private List<DiskConfig> diskConfigs() {
         List<DiskConfig> configs = new ArrayList<>();
         for (String disk : disks) {
-            configs.add(DiskConfig.parse(filled("--disk", disk)));
+            configs.add(DiskConfig.parse(NotEmpty.value("--disk", disk)));
         }
         return configs;
     }
@@ -291,7 +284,7 @@ final class RunCommand implements Callable<Integer> {
     private List<NetConfig> netConfigs() {
         List<NetConfig> configs = new ArrayList<>();
         for (String net : nets) {
-            configs.add(NetConfig.parse(filled("--net", net)));
+            configs.add(NetConfig.parse(NotEmpty.value("--net", net)));
         }
         return configs;
     }

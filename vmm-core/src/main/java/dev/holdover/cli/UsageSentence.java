@@ -26,7 +26,9 @@ final class UsageSentence {
         if (e instanceof MissingParameterException missing
                 && missing.getMissing().size() == 1) {
             ArgSpec option = missing.getMissing().getFirst();
-            return name(option) + " needs a value: " + option.paramLabel();
+            return option.isOption()
+                    ? name(option) + " needs a value: " + option.paramLabel()
+                    : name(option) + " is missing";
         }
         String text = e.getMessage();
         return text.endsWith(".") ? text.substring(0, text.length() - 1) : text;

@@ -16,8 +16,8 @@ import picocli.CommandLine.ScopeType;
         footer = {
             "",
             "Exit codes: 0 the guest powered off or reset, 1 the VMM failed, 2 bad usage,",
-            "3 the guest crashed, 4 a restore was refused; a guest that writes v to the debug-exit",
-            "port: (v<<1)|1.",
+            "3 the guest crashed, 4 a restore was refused; a guest that writes v to the",
+            "debug-exit port: (v<<1)|1.",
             "",
             "Examples:",
             "  ./vmm demo",

@@ -112,6 +112,29 @@ class BadInputTest {
             run --rng=x                 | 'x' is not a boolean
             run                         | nothing to boot: give a kernel with -k or a firmware image with --bios
             run -k TMP/kernel --bios TMP/bios | -k and --bios exclude each other
+            run --control EMPTY         | --control is empty
+            run --machine pc            | --machine pc: expected none
+            run --machine none          | --machine none needs a control socket
+            run --machine none --control TMP/new --bios TMP/bios | --machine none boots nothing: leave --bios out
+            restore                     | STATE is missing; see ./vmm restore --help
+            restore TMP/text TMP/text   | unexpected argument
+            restore EMPTY               | STATE is empty: name one
+            restore TMP/text --ram EMPTY | --ram is empty
+            restore TMP/text --serial EMPTY | --serial is empty
+            restore TMP/text --control EMPTY | --control is empty
+            restore TMP/text --add-fd fd=9,set=1 | --add-fd fd=9,set=1: fd is not valid or already in use
+            inspect                     | STATE is missing; see ./vmm inspect --help
+            inspect EMPTY               | STATE is empty: name one
+            ctl                         | SOCKET is missing; see ./vmm ctl --help
+            ctl TMP/text                | COMMAND is missing
+            ctl EMPTY stop              | SOCKET is empty: name one
+            ctl TMP/text EMPTY          | COMMAND is empty: name one
+            ctl TMP/text stop --force   | --force goes with save only
+            ctl TMP/text save           | save: expected one file for the state
+            ctl TMP/text stop x         | x: expected key=value, or one JSON object
+            ctl TMP/text stop {bad      | {bad: JSON parse error
+            ctl TMP/text add-fd         | add-fd: expected fd=N
+            ctl TMP/text add-fd fd=9    | add-fd fd=9: no such file descriptor was passed to this command
             """)
     void refusesACommandLine(String line, String sentence) throws IOException {
         refuses(ExitCode.USAGE, line, sentence);
@@ -262,6 +285,26 @@ class BadInputTest {
         requireKvm();
         String serial = options.contains("--serial") ? "" : " --serial null";
         refuses(ExitCode.FAILED, "run " + options + serial, sentence);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            1 | inspect TMP/missing  | can't open state TMP/missing: ENOENT
+            1 | inspect TMP/dir      | can't read state TMP/dir: it is neither a regular file nor a memfd
+            1 | inspect /dev/null    | can't read state /dev/null: it is neither a regular file nor a memfd
+            1 | inspect TMP/empty    | state TMP/empty: it is empty
+            1 | inspect TMP/text     | state TMP/text: it is not a state of this VMM
+            1 | restore TMP/missing  | can't open state TMP/missing: ENOENT
+            1 | restore TMP/dir      | can't read state TMP/dir: it is neither a regular file nor a memfd
+            4 | restore TMP/empty    | state TMP/empty: it is empty
+            4 | restore TMP/text     | state TMP/text: it is not a state of this VMM
+            1 | ctl TMP/missing stop | cannot connect to the control socket TMP/missing, ENOENT
+            1 | ctl TMP/text stop    | cannot connect to the control socket TMP/text, ECONNREFUSED
+            1 | run --machine none --control TMP/no/socket | the control socket TMP/no/socket cannot be made, ENOENT
+            1 | run --machine none --control TMP/text | a file that is no socket is there; delete it or name another
+            """)
+    void refusesAStateOrASocket(int code, String line, String sentence) throws IOException {
+        refuses(code, line, sentence);
     }
 
     private static void requireKvm() {

@@ -54,7 +54,7 @@ class BadSurroundingsTest {
             9<>/dev/null | 9 | can't use backing store /dev/fdset/1 for guest RAM
             9<>bios | 9  | backing store size 0x1000 is too small
             9<>ram  | '' | --add-fd fd=9,set=1: fd is not valid or already in use
-            8<>ram  | 9  | --add-fd fd=9,set=1: fd is not valid or already in use
+            8<>ram  | 8  | --add-fd fd=9,set=1: fd is not valid or already in use
             """)
     void refusesADescriptor(String redirection, String inherited, String sentence)
             throws IOException, InterruptedException {

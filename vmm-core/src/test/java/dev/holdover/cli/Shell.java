@@ -2,16 +2,12 @@ package dev.holdover.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.holdover.kvm.Kvm;
-import dev.holdover.linux.Fd;
 import java.io.IOException;
-import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import picocli.CommandLine;
 
 /** Commands of sh(1), and the VMM as one of them. */
 final class Shell {
@@ -77,18 +73,9 @@ final class Shell {
                 "--enable-native-access=ALL-UNNAMED",
                 "-Ddev.holdover.inherited-fds=" + inherited,
                 "-cp",
-                home(Main.class) + ":" + home(Fd.class) + ":" + home(Kvm.class) + ":" + home(CommandLine.class),
+                System.getProperty("jdk.module.path", "") + ":" + System.getProperty("java.class.path"),
                 "dev.holdover.cli.Main"));
         command.addAll(List.of(arguments));
         return command;
-    }
-
-    private static Path home(Class<?> type) {
-        try {
-            return Path.of(
-                    type.getProtectionDomain().getCodeSource().getLocation().toURI());
-        } catch (URISyntaxException e) {
-            throw new AssertionError(e);
-        }
     }
 }
