@@ -141,7 +141,16 @@ final class Devices implements AutoCloseable {
         rtc = new CmosRtc(memory.size(), rtcLine);
         ports.add(MemoryMap.PORT_CMOS, CmosRtc.PORTS, rtc);
         if (config.debugExitPort() >= 0) {
-            ports.add(config.debugExitPort(), DebugExit.PORTS, new DebugExit(requests));
+            addDebugExit(config.debugExitPort(), new DebugExit(requests));
+        }
+    }
+
+    private void addDebugExit(int port, DebugExit device) {
+        try {
+            ports.add(port, DebugExit.PORTS, device);
+        } catch (IllegalArgumentException e) {
+            throw new UsageException("--debug-exit 0x" + Integer.toHexString(port)
+                    + ": another device has that port or one of the three behind it; use 0xf4");
         }
     }
 

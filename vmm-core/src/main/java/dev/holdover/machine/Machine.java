@@ -162,8 +162,12 @@ public final class Machine implements AutoCloseable {
             close(openedVm);
             close(openedDevices);
             close(openedFirmware);
+            String lost = openedRam == null ? null : openedRam.whyLost();
             if (openedRam != null) {
                 openedRam.discard();
+            }
+            if (e instanceof InternalError && lost != null) {
+                throw new VmmException(lost, e);
             }
             throw e;
         }
@@ -595,6 +599,7 @@ public final class Machine implements AutoCloseable {
             return;
         }
         closed = true;
+        boolean neverRan = state == RunState.PRELAUNCH;
         for (VcpuThread vcpu : vcpus) {
             vcpu.close();
         }
@@ -603,6 +608,10 @@ public final class Machine implements AutoCloseable {
         if (firmware != null) {
             firmware.close();
         }
-        ram.close();
+        if (neverRan) {
+            ram.discard();
+        } else {
+            ram.close();
+        }
     }
 }
