@@ -342,9 +342,6 @@ final class Devices implements AutoCloseable {
         for (Slot slot : slots) {
             slot.device().close();
             slot.interrupt().close();
-            for (EventFd doorbell : slot.transport().notifiers()) {
-                doorbell.close();
-            }
         }
         if (serial != null) {
             serial.close();

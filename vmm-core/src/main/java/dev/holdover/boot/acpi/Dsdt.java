@@ -1,6 +1,7 @@
 package dev.holdover.boot.acpi;
 
 import dev.holdover.boot.MemoryMap;
+import dev.holdover.device.AcpiPm;
 import java.util.List;
 
 /**
@@ -10,8 +11,6 @@ import java.util.List;
 final class Dsdt {
     /** Two: integers in its AML have 64 bits. */
     private static final int REVISION = 2;
-    /** SLP_TYP in PM1 control that means S5. */
-    private static final int SOFT_OFF = 5;
 
     private Dsdt() {}
 
@@ -22,7 +21,8 @@ final class Dsdt {
         for (int i = 0; i < virtio.size(); i++) {
             devices[2 + i] = virtio(i, virtio.get(i));
         }
-        byte[] off = Aml.pack(Aml.integer(SOFT_OFF), Aml.integer(SOFT_OFF), Aml.integer(0), Aml.integer(0));
+        byte[] softOff = Aml.integer(AcpiPm.S5_SLEEP_TYPE);
+        byte[] off = Aml.pack(softOff, softOff, Aml.integer(0), Aml.integer(0));
         return new Table("DSDT", REVISION)
                 .append(Aml.name("_S5_", off))
                 .append(Aml.scope("_SB_", devices))
