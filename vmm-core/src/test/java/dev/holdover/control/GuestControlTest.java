@@ -86,6 +86,7 @@ class GuestControlTest {
                     + " [{'capability': 'x-ignore-shared', 'state': true}]}}");
             String migrate = "{'execute': 'migrate', 'arguments': {'uri': 'file:" + dir + "/state', 'force': true}}";
             assertThat(client.ask(migrate)).isEqualTo(OK);
+            assertThat(client.event("MIGRATION")).contains("setup");
             assertThat(client.event("MIGRATION")).contains("active");
             assertThat(client.ask("{'execute': 'query-migrate'}"))
                     .contains("\"status\": \"active\"", "\"transferred\": 5,");
@@ -99,9 +100,9 @@ class GuestControlTest {
                     .isEqualTo("{\"return\": {\"status\": \"failed\", \"error-desc\": \"the disk is full\"}}");
             guest.answers.add(new SaveReport(0, 9000, 2_000_000, 1_000_000, List.of("ram0: 16 MiB kept in place")));
             assertThat(client.ask(migrate)).isEqualTo(OK);
-            while (!client.event("MIGRATION").contains("completed")) {
-                // setup, active
-            }
+            assertThat(client.event("MIGRATION")).contains("setup");
+            assertThat(client.event("MIGRATION")).contains("active");
+            assertThat(client.event("MIGRATION")).contains("completed");
             assertThat(client.ask("{'execute': 'query-migrate'}"))
                     .contains(
                             "\"total-time\": 2, \"downtime\": 1,",

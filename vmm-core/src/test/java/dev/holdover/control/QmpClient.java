@@ -1,5 +1,8 @@
 package dev.holdover.control;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.UnixSocket;
@@ -7,12 +10,17 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayDeque;
 import java.util.List;
 
-/** A client that sends what a test says, byte for byte. Reading blocks; a test's time-out ends it. */
+/** A client that sends what a test says, byte for byte. What it waits for and does not get fails the test. */
 final class QmpClient implements AutoCloseable {
+    private static final int PATIENCE_MILLIS = 50_000;
+
     final UnixSocket socket;
     private final StringBuilder received = new StringBuilder();
+    /** Events that came before a reply that was waited for: a command's own may, if its work is done elsewhere. */
+    private final ArrayDeque<String> events = new ArrayDeque<>();
 
     QmpClient(String path) {
         socket = UnixSocket.connect(UnixSocket.Kind.STREAM, path);
@@ -46,9 +54,14 @@ final class QmpClient implements AutoCloseable {
 
     /** The next line, without its end; null at the end of the connection. */
     String line() {
+        return events.isEmpty() ? lineOfSocket() : events.removeFirst();
+    }
+
+    private String lineOfSocket() {
         int end;
         while ((end = received.indexOf("\r\n")) < 0) {
             try (Arena arena = Arena.ofConfined()) {
+                awaitBytes();
                 MemorySegment buffer = arena.allocate(65536);
                 long n = socket.receive(buffer).bytes();
                 if (n <= 0) {
@@ -63,11 +76,22 @@ final class QmpClient implements AutoCloseable {
         return line;
     }
 
-    /** The next line that is no event. */
+    /** A thread's interrupt would not end recvmsg(2). */
+    private void awaitBytes() {
+        try (Epoll epoll = new Epoll()) {
+            epoll.add(socket.fd(), Epoll.EPOLLIN, 0);
+            assertThat(epoll.await(PATIENCE_MILLIS))
+                    .as("lines in time; unread: %s", received)
+                    .isPositive();
+        }
+    }
+
+    /** The next line that is no event; events are kept for {@link #line} and {@link #event}. */
     String reply() {
-        String line = line();
+        String line = lineOfSocket();
         while (line != null && line.contains("\"event\": ")) {
-            line = line();
+            events.add(line);
+            line = lineOfSocket();
         }
         return line;
     }
@@ -75,9 +99,10 @@ final class QmpClient implements AutoCloseable {
     /** Waits for an event and returns its line. */
     String event(String name) {
         String line = line();
-        while (!line.contains("\"event\": \"" + name + "\"")) {
+        while (line != null && !line.contains("\"event\": \"" + name + "\"")) {
             line = line();
         }
+        assertThat(line).as("an event %s before the connection's end", name).isNotNull();
         return line;
     }
 
