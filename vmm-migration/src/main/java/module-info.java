@@ -2,5 +2,6 @@
 module dev.holdover.migration {
     requires transitive dev.holdover.memory;
 
+    exports dev.holdover.handover;
     exports dev.holdover.vmstate;
 }

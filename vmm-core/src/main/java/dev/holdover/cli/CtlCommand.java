@@ -5,6 +5,8 @@ import dev.holdover.control.ControlConnection;
 import dev.holdover.control.QmpException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.UsageException;
+import dev.holdover.linux.VmmException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,8 +24,8 @@ import picocli.CommandLine.Parameters;
             "as JSON.",
             "",
             "'save STATE' saves the guest: shared RAM stays in place, and the guest stands",
-            "still then. With 'add-fd fd=N', N is a file descriptor that ctl inherited; it",
-            "goes along.",
+            "still then. 'handover PATH' hands it to the VMM that stands by there. With",
+            "'add-fd fd=N', N is a file descriptor that ctl inherited; it goes along.",
             ""
         },
         customSynopsis = "./vmm ctl SOCKET COMMAND [KEY=VALUE]... [OPTION]...",
@@ -35,6 +37,7 @@ import picocli.CommandLine.Parameters;
             "  ./vmm ctl /run/vm.sock query-commands",
             "  ./vmm ctl /run/vm.sock stop",
             "  ./vmm ctl /run/vm.sock save guest.state",
+            "  ./vmm ctl /run/vm.sock handover /run/vm.standby",
             "  ./vmm ctl /run/vm.sock add-fd fd=9 fdset-id=1 9<>/dev/shm/ram"
         })
 final class CtlCommand implements Callable<Integer> {
@@ -44,7 +47,7 @@ final class CtlCommand implements Callable<Integer> {
     @Parameters(index = "0", paramLabel = "SOCKET", description = "The VMM's --control.")
     private String socket;
 
-    @Parameters(index = "1", paramLabel = "COMMAND", description = "One of query-commands, or save.")
+    @Parameters(index = "1", paramLabel = "COMMAND", description = "One of query-commands; save; handover.")
     private String command;
 
     @Parameters(
@@ -67,6 +70,9 @@ final class CtlCommand implements Callable<Integer> {
             if (command.equals("save")) {
                 return save();
             }
+            if (command.equals("handover")) {
+                return handOver();
+            }
             if (copyRam || force) {
                 throw new UsageException((copyRam ? "--copy-ram" : "--force") + " goes with save only");
             }
@@ -88,6 +94,31 @@ final class CtlCommand implements Callable<Integer> {
         }
         try (ControlConnection connection = ControlConnection.open(socket)) {
             return new SaveProgress(connection).run(words.getFirst(), copyRam, force);
+        }
+    }
+
+    private int handOver() throws QmpException {
+        if (words.size() != 1) {
+            throw new UsageException("handover: expected the socket of a VMM that stands by, say ./vmm ctl SOCKET"
+                    + " handover /run/vm.standby");
+        }
+        // The VMM may have another working directory.
+        String path = Path.of(words.getFirst()).toAbsolutePath().toString();
+        try (ControlConnection connection = ControlConnection.open(socket)) {
+            connection.execute("migrate-set-parameters", Map.of("mode", "cpr-transfer"), null);
+            connection.execute("migrate", Map.of("uri", "unix:" + path), null);
+            while (true) {
+                Map<String, Object> event = connection.awaitEvent("MIGRATION");
+                Object status = event.get("status");
+                if (status.equals("failed")) {
+                    Map<?, ?> migration = (Map<?, ?>) connection.execute("query-migrate", Map.of(), null);
+                    throw new VmmException(String.valueOf(migration.get("error-desc")));
+                }
+                if (status.equals("completed")) {
+                    System.out.println(ArgumentText.pretty(event.get("blackout")));
+                    return ExitCode.OK;
+                }
+            }
         }
     }
 

@@ -15,15 +15,38 @@ final class Running {
      * @param control where its control socket is to be; null for none
      */
     static int untilEnd(Machine machine, FdSets fdsets, String control, String command) throws InterruptedException {
+        ControlSocket socket;
+        try {
+            socket = control == null ? null : ControlSocket.open(control, fdsets, machine);
+        } catch (RuntimeException e) {
+            machine.close();
+            throw e;
+        }
+        return untilEnd(machine, socket, true, command);
+    }
+
+    /**
+     * Waits for a machine's end, and takes both apart.
+     *
+     * @param control its control socket, may be null
+     * @param resume whether to let it run first; else it does already, or a control client will have it
+     */
+    static int untilEnd(Machine machine, ControlSocket control, boolean resume, String command)
+            throws InterruptedException {
         Thread leave;
         MachineEnd end;
         try (machine;
-                ControlSocket socket = control == null ? null : ControlSocket.open(control, fdsets, machine)) {
+                ControlSocket socket = control) {
             leave = leaveOnSignal(socket, machine);
-            machine.resume();
+            if (resume) {
+                machine.resume();
+            }
             end = machine.await();
         }
         forget(leave);
+        if (end instanceof MachineEnd.HandedOver) {
+            System.err.println(command + ": the guest was handed over to another VMM");
+        }
         if (end instanceof MachineEnd.Crashed crashed) {
             String name = machine.config().name();
             System.err.println(command + ": " + (name.isEmpty() ? "" : name + ": ") + crashed.why());
@@ -60,7 +83,7 @@ final class Running {
         return leave;
     }
 
-    private static void forget(Thread leave) {
+    static void forget(Thread leave) {
         try {
             Runtime.getRuntime().removeShutdownHook(leave);
         } catch (IllegalStateException e) {

@@ -28,6 +28,7 @@ import picocli.CommandLine.ScopeType;
             DemoCommand.class,
             RunCommand.class,
             RestoreCommand.class,
+            StandbyCommand.class,
             InspectCommand.class,
             CtlCommand.class,
             DoctorCommand.class,

@@ -10,18 +10,21 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayDeque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
 /** A client's connection to a control socket, negotiated. Every call blocks until the VMM has answered. */
 public final class ControlConnection implements AutoCloseable {
+    private static final int MAX_EARLY = 1000;
     private static final int MAX_LINE = 16 << 20;
 
     private final String path;
     private final UnixSocket socket;
     private final Arena arena = Arena.ofConfined();
     private final MemorySegment buffer = arena.allocate(4096);
+    private final ArrayDeque<Map<String, Object>> early = new ArrayDeque<>();
     private int at;
     private int end;
 
@@ -82,7 +85,19 @@ public final class ControlConnection implements AutoCloseable {
             if (answer.containsKey("return")) {
                 return answer.get("return");
             }
-            // an event
+            if (early.size() < MAX_EARLY) {
+                early.add(answer); // an event, which may be a command's before its reply
+            }
+        }
+    }
+
+    /** Waits for an event of that name and returns its data. */
+    public Map<String, Object> awaitEvent(String name) throws QmpException {
+        while (true) {
+            Map<String, Object> line = early.isEmpty() ? read() : early.removeFirst();
+            if (name.equals(line.get("event"))) {
+                return Json.object(line.get("data"));
+            }
         }
     }
 

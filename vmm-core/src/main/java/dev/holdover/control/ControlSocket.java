@@ -36,11 +36,12 @@ public final class ControlSocket implements AutoCloseable {
     private Fd spare = openSpare();
 
     private boolean closed;
+    private volatile boolean givenAway;
 
     /** Makes the guest that commands act on; it tells its changes as events. */
     @FunctionalInterface
     interface GuestMaker {
-        Guest make(Events events);
+        Guest make(Events events, ControlSocket control);
     }
 
     /**
@@ -49,17 +50,30 @@ public final class ControlSocket implements AutoCloseable {
      * @throws dev.holdover.linux.VmmException if that is not possible, say because another process listens there
      */
     public static ControlSocket open(String path, FdSets fdsets, Machine machine) {
-        return new ControlSocket(path, fdsets, events -> new MachineGuest(machine, events));
+        return open(listen(path), fdsets, machine);
+    }
+
+    /** As {@link #open(String, FdSets, Machine)}, on a socket that another VMM listened on; takes it over. */
+    public static ControlSocket open(SocketFile socket, FdSets fdsets, Machine machine) {
+        return new ControlSocket(socket, fdsets, (events, control) -> new MachineGuest(machine, events, control));
+    }
+
+    private static SocketFile listen(String path) {
+        return SocketFile.listen("the control socket", path);
     }
 
     /** Listens at a path and serves no machine: fdsets and memory backends only. */
     public static ControlSocket openWithoutMachine(String path, FdSets fdsets) {
-        return new ControlSocket(path, fdsets, NoGuest::new);
+        return new ControlSocket(listen(path), fdsets, (events, control) -> new NoGuest(events));
     }
 
     ControlSocket(String path, FdSets fdsets, GuestMaker maker) {
-        socket = SocketFile.listen("the control socket", path);
-        guest = maker.make(events);
+        this(listen(path), fdsets, maker);
+    }
+
+    private ControlSocket(SocketFile socket, FdSets fdsets, GuestMaker maker) {
+        this.socket = socket;
+        guest = maker.make(events, this);
         Migration migration = new Migration(guest, events);
         objects = new ObjectCommands(fdsets, guest);
         commands = new CommandTable(
@@ -133,6 +147,20 @@ public final class ControlSocket implements AutoCloseable {
         });
     }
 
+    /** What it listens on. */
+    SocketFile socket() {
+        return socket;
+    }
+
+    /** Another VMM listens there now: no new client is served here, and the name stays. */
+    void giveAway() {
+        givenAway = true;
+        loop.run(() -> {
+            loop.unwatch(watch);
+            watch = 0;
+        });
+    }
+
     /** Waits until a client says quit; only {@link #openWithoutMachine without a machine}. */
     public void awaitQuit() throws InterruptedException {
         ((NoGuest) guest).awaitQuit();
@@ -157,7 +185,9 @@ public final class ControlSocket implements AutoCloseable {
         }
         worker.close();
         loop.runAndWait(() -> {
-            loop.unwatch(watch);
+            if (watch != 0) {
+                loop.unwatch(watch);
+            }
             for (ControlClient client : List.copyOf(clients)) {
                 client.close();
             }
@@ -167,6 +197,10 @@ public final class ControlSocket implements AutoCloseable {
         });
         loop.close();
         objects.close();
-        socket.close();
+        if (givenAway) {
+            socket.giveAway();
+        } else {
+            socket.close();
+        }
     }
 }

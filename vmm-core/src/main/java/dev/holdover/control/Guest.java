@@ -1,5 +1,6 @@
 package dev.holdover.control;
 
+import dev.holdover.machine.HandOverReport;
 import dev.holdover.machine.RunState;
 import dev.holdover.machine.SaveOptions;
 import dev.holdover.machine.SaveReport;
@@ -36,6 +37,9 @@ interface Guest {
 
     /** Blocks until the state is durable. The guest stands still then, or runs on if it failed. */
     SaveReport save(String path, SaveOptions options);
+
+    /** Hands the guest to the VMM that stands by at a path; blocks until it runs there. This VMM ends then. */
+    HandOverReport handOver(String path);
 
     /** Bytes that the save that runs has written. */
     long saveProgressBytes();

@@ -42,7 +42,7 @@ final class GuestCommands {
             case PRELAUNCH -> "prelaunch";
             case RUNNING -> "running";
             case PAUSED -> migration.isRunning() ? "finish-migrate" : "paused";
-            case SAVED -> "postmigrate";
+            case SAVED, HANDED_OVER -> "postmigrate";
         };
     }
 

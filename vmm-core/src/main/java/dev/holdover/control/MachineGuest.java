@@ -1,5 +1,6 @@
 package dev.holdover.control;
 
+import dev.holdover.machine.HandOverReport;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.MachineEnd;
 import dev.holdover.machine.MachineListener;
@@ -20,8 +21,11 @@ final class MachineGuest implements Guest {
 
     private volatile boolean quitAsked;
 
-    MachineGuest(Machine machine, Events events) {
+    private final ControlSocket control;
+
+    MachineGuest(Machine machine, Events events, ControlSocket control) {
         this.machine = machine;
+        this.control = control;
         this.events = events;
         this.state = machine.state();
         machine.addListener(new Changes());
@@ -80,6 +84,13 @@ final class MachineGuest implements Guest {
     }
 
     @Override
+    public HandOverReport handOver(String path) {
+        HandOverReport report = machine.handOver(path, control.socket());
+        control.giveAway();
+        return report;
+    }
+
+    @Override
     public long saveProgressBytes() {
         return machine.saveProgressBytes();
     }
@@ -104,7 +115,7 @@ final class MachineGuest implements Guest {
                 events.shutdown(!resetAsked, resetAsked ? "host-qmp-system-reset" : "guest-reset");
             } else if (end instanceof MachineEnd.Crashed) {
                 events.shutdown(true, "guest-panic");
-            } else {
+            } else if (!(end instanceof MachineEnd.HandedOver)) {
                 events.shutdown(false, quitAsked ? "host-qmp-quit" : "host-ui");
             }
         }

@@ -2,12 +2,15 @@ package dev.holdover.control;
 
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.VmmException;
+import dev.holdover.machine.HandOverReport;
 import dev.holdover.machine.RunState;
 import dev.holdover.machine.SaveOptions;
 import dev.holdover.machine.SaveReport;
 import dev.holdover.memory.RamConfig;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 
 /** A save that a client asked for: on a thread of its own, with a status that others may ask for. Any thread. */
 final class Migration {
@@ -39,6 +42,7 @@ final class Migration {
     private SaveOptions options;
     private long startNanos;
     private SaveReport report;
+    private volatile HandOverReport handOver;
     private String error;
 
     Migration(Guest guest, Events events) {
@@ -52,28 +56,43 @@ final class Migration {
         if (guest.state() == RunState.SAVED) {
             throw new QmpException("Can't migrate the vm that was paused due to previous migration");
         }
+        begin(how, withEvents, () -> guest.save(path, how));
+    }
+
+    /** Starts to hand the guest to a VMM that stands by at a path, and returns; what prevents it at once throws. */
+    synchronized void startHandOver(String path, boolean withEvents) throws QmpException {
+        requireNone();
+        begin(new SaveOptions(true, false), withEvents, () -> {
+            HandOverReport crossed = guest.handOver(path);
+            handOver = crossed;
+            return new SaveReport(0, crossed.stateBytes(), crossed.totalNanos(), crossed.blackoutNanos(), List.of());
+        });
+    }
+
+    private void begin(SaveOptions how, boolean withEvents, Supplier<SaveReport> work) {
         tellsEvents = withEvents;
         options = how;
         startNanos = System.nanoTime();
         report = null;
+        handOver = null;
         error = null;
         change(Status.SETUP);
-        Thread thread = new Thread("save") {
+        Thread thread = new Thread("migration") {
             @Override
             public void run() {
-                save(path, how);
+                work(work);
             }
         };
         thread.setDaemon(true);
         thread.start();
     }
 
-    private void save(String path, SaveOptions how) {
+    private void work(Supplier<SaveReport> work) {
         synchronized (this) {
             change(Status.ACTIVE);
         }
         try {
-            SaveReport result = guest.save(path, how);
+            SaveReport result = work.get();
             synchronized (this) {
                 report = result;
                 change(Status.COMPLETED);
@@ -93,7 +112,12 @@ final class Migration {
     private void change(Status to) {
         status = to;
         if (tellsEvents) {
-            events.tell("MIGRATION", Map.of("status", to.text()));
+            Map<String, Object> data = new LinkedHashMap<>();
+            data.put("status", to.text());
+            if (handOver != null) {
+                data.put("blackout", blackout(handOver)); // this VMM may be gone before someone asks
+            }
+            events.tell("MIGRATION", data);
         }
     }
 
@@ -122,6 +146,9 @@ final class Migration {
             info.put("downtime", report.stoppedNanos() / 1_000_000);
             info.put("setup-time", 0);
             info.put("ram", ram(report.ramTotal(), report.transferred(), 0));
+            if (handOver != null) {
+                info.put("blackout", blackout(handOver));
+            }
             if (!report.ram().isEmpty()) {
                 info.put("ram-regions", report.ram());
             }
@@ -134,6 +161,18 @@ final class Migration {
             info.put("ram", ram(total, transferred, Math.max(0, total - transferred)));
         }
         return info;
+    }
+
+    /** How long the guest stood still, and in what, in microseconds. */
+    private static Map<String, Object> blackout(HandOverReport report) {
+        Map<String, Object> parts = new LinkedHashMap<>();
+        parts.put("total-us", report.blackoutNanos() / 1000);
+        parts.put("pause-us", report.pauseNanos() / 1000);
+        parts.put("save-us", report.saveNanos() / 1000);
+        parts.put("send-us", report.sendNanos() / 1000);
+        parts.put("apply-us", report.applyNanos() / 1000);
+        parts.put("enter-us", report.enterNanos() / 1000);
+        return parts;
     }
 
     private long expectedTotal() {

@@ -42,6 +42,8 @@ final class MigrationCommands {
             Argument.required("capability", Argument.Type.STRING), Argument.required("state", Argument.Type.BOOLEAN));
 
     private static final String FILE = "file:";
+    private static final String UNIX = "unix:";
+    private static final String TRANSFER = "cpr-transfer";
 
     private final Migration migration;
 
@@ -83,6 +85,12 @@ final class MigrationCommands {
 
     private Object migrate(Call call) throws QmpException {
         String uri = call.string("uri");
+        if (uri.startsWith(UNIX)) {
+            return handOver(uri.substring(UNIX.length()));
+        }
+        if (mode.equals(TRANSFER)) {
+            throw new QmpException("bad cpr channel address; must be unix");
+        }
         if (!uri.startsWith(FILE)) {
             throw new QmpException("unknown migration protocol: " + uri);
         }
@@ -95,6 +103,18 @@ final class MigrationCommands {
         }
         requireTarget(path);
         migration.start(path, new SaveOptions(ignoreShared, call.bool("force", false)), events);
+        return null;
+    }
+
+    private Object handOver(String path) throws QmpException {
+        if (!mode.equals(TRANSFER)) {
+            throw new QmpException("migration to a unix socket hands the guest over with its RAM in place, which needs"
+                    + " migration mode '" + TRANSFER + "'");
+        }
+        if (path.isEmpty() || path.indexOf('\0') >= 0) {
+            throw new QmpException("Parameter 'uri' expects a path behind 'unix:'");
+        }
+        migration.startHandOver(path, events);
         return null;
     }
 
@@ -169,10 +189,11 @@ final class MigrationCommands {
     }
 
     private static String mode(String name) throws QmpException {
-        if (name.equals("cpr-transfer") || name.equals("cpr-exec")) {
-            throw new QmpException("Migration mode '" + name + "' is not supported by this VMM yet: use 'cpr-reboot'");
+        if (name.equals("cpr-exec")) {
+            throw new QmpException(
+                    "Migration mode 'cpr-exec' is not supported by this VMM: use 'cpr-transfer' to a VMM that stands by");
         }
-        if (!name.equals("normal") && !name.equals("cpr-reboot")) {
+        if (!name.equals("normal") && !name.equals("cpr-reboot") && !name.equals(TRANSFER)) {
             throw new QmpException("Parameter 'mode' does not accept value '" + name + "'");
         }
         return name;

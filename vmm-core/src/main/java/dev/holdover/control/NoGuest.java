@@ -1,6 +1,7 @@
 package dev.holdover.control;
 
 import dev.holdover.linux.VmmException;
+import dev.holdover.machine.HandOverReport;
 import dev.holdover.machine.RunState;
 import dev.holdover.machine.SaveOptions;
 import dev.holdover.machine.SaveReport;
@@ -62,6 +63,11 @@ final class NoGuest implements Guest {
 
     @Override
     public SaveReport save(String path, SaveOptions options) {
+        throw none();
+    }
+
+    @Override
+    public HandOverReport handOver(String path) {
         throw none();
     }
 

@@ -1,7 +1,10 @@
 package dev.holdover.device;
 
+import dev.holdover.handover.Part;
 import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
+import java.util.List;
 
 /** A serial port whose output goes to a file: created with mode 0644, or cut to nothing. No input. */
 final class FileSerial extends SerialBackend {
@@ -17,6 +20,23 @@ final class FileSerial extends SerialBackend {
         }
         writer = new SerialWriter(path, SerialWriter.WhenFull.HOLD);
         writer.attach(file.fd());
+    }
+
+    /** On a file that another process wrote so far; takes the descriptor over. */
+    FileSerial(String path, Fd fd) {
+        file = OutputFile.begun(path, fd);
+        writer = new SerialWriter(path, SerialWriter.WhenFull.HOLD);
+        writer.attach(fd);
+    }
+
+    @Override
+    SerialWriter writer() {
+        return writer;
+    }
+
+    @Override
+    public void parts(List<Part> to) {
+        to.add(new Part(Part.Role.SERIAL_OUTPUT, "", file.fd()));
     }
 
     @Override

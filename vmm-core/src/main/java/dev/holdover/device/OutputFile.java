@@ -34,8 +34,18 @@ public final class OutputFile implements AutoCloseable {
         }
     }
 
+    /** A file that bytes were written to already; takes the descriptor over. */
+    static OutputFile begun(String path, Fd fd) {
+        OutputFile file = new OutputFile(path, fd, false);
+        file.started = true;
+        return file;
+    }
+
     /** Before the first byte. */
     public void start() {
+        if (started) {
+            return;
+        }
         started = true;
         if (!created && fd.stat().isRegular()) {
             fd.truncate(0);

@@ -1,9 +1,11 @@
 package dev.holdover.device;
 
+import dev.holdover.handover.Part;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Tty;
 import dev.holdover.linux.VmmException;
+import java.util.List;
 
 /**
  * A serial port on a new pseudo-terminal, for a terminal program to open; its path is printed on standard error.
@@ -40,6 +42,42 @@ final class PtySerial extends SerialBackend {
         System.err.println("serial: " + pty.path());
     }
 
+    /** On a pseudo-terminal that another process opened; takes both descriptors over. */
+    PtySerial(EventLoop loop, String path, Fd controller, Fd terminal) {
+        this.loop = loop;
+        this.pty = new Tty.Pty(controller, path);
+        this.terminal = terminal;
+        this.writer = new SerialWriter(path, SerialWriter.WhenFull.DROP);
+        writer.attach(controller);
+    }
+
+    @Override
+    SerialWriter writer() {
+        return writer;
+    }
+
+    @Override
+    SerialInput input() {
+        return input;
+    }
+
+    @Override
+    public void suspendInput() {
+        suspendInput(loop, input);
+    }
+
+    @Override
+    public void resume() {
+        super.resume();
+        resumeInput(loop, input);
+    }
+
+    @Override
+    public void parts(List<Part> to) {
+        to.add(new Part(Part.Role.SERIAL_OUTPUT, pty.path(), pty.controller()));
+        to.add(new Part(Part.Role.SERIAL_TERMINAL, "", terminal));
+    }
+
     /** The path that a terminal program opens. */
     String path() {
         return pty.path();
@@ -62,6 +100,7 @@ final class PtySerial extends SerialBackend {
             @Override
             public void run() {} // does not end while the terminal side is held open
         });
+        input.preload(inputBefore());
         loop.run(new Runnable() {
             @Override
             public void run() {

@@ -1,5 +1,11 @@
 package dev.holdover.device;
 
+import dev.holdover.handover.Part;
+import dev.holdover.linux.Fd;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+
 /**
  * What the guest's serial port is wired to, on the host's side.
  *
@@ -11,8 +17,14 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
         permits NullSerial, FileSerial, StdioSerial, PtySerial, UnixSerial {
     SerialBackend() {}
 
+    static final MemorySegment NOTHING = MemorySegment.ofArray(new byte[0]);
+
+    /** What is on its way between guest and host: read and not taken, sent and not written. */
+    public record Pending(MemorySegment input, MemorySegment output) {}
+
     private Thread hook;
     private boolean restored;
+    private MemorySegment inputBefore = NOTHING;
 
     /**
      * Opens what {@code config} names.
@@ -22,7 +34,35 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
      *     from standard output; must not wait for either
      */
     public static SerialBackend open(SerialConfig config, EventLoop loop, Runnable quit) {
-        SerialBackend backend = create(config, loop, quit);
+        return hooked(create(config, loop, quit));
+    }
+
+    /**
+     * Takes over what another process had open, with {@link #parts}. As {@link #open} otherwise.
+     *
+     * @param parts all that were handed over; this takes those that are its own
+     */
+    public static SerialBackend adopt(SerialConfig config, List<Part> parts, EventLoop loop, Runnable quit) {
+        SerialBackend backend;
+        if (config instanceof SerialConfig.Stdio) {
+            Fd in = Part.take(parts, Part.Role.SERIAL_INPUT);
+            backend = new StdioSerial(loop, in, Part.take(parts, Part.Role.SERIAL_OUTPUT), quit);
+        } else if (config instanceof SerialConfig.File file) {
+            backend = new FileSerial(file.path(), Part.require(parts, Part.Role.SERIAL_OUTPUT));
+        } else if (config instanceof SerialConfig.Unix unix) {
+            Fd listener = Part.require(parts, Part.Role.SERIAL_LISTENER);
+            backend = new UnixSerial(unix.path(), loop, listener, Part.take(parts, Part.Role.SERIAL_CLIENT));
+        } else if (config instanceof SerialConfig.Pty) {
+            String path = Part.text(parts, Part.Role.SERIAL_OUTPUT);
+            Fd controller = Part.require(parts, Part.Role.SERIAL_OUTPUT);
+            backend = new PtySerial(loop, path, controller, Part.require(parts, Part.Role.SERIAL_TERMINAL));
+        } else {
+            backend = new NullSerial();
+        }
+        return hooked(backend);
+    }
+
+    private static SerialBackend hooked(SerialBackend backend) {
         backend.hook = new Thread("serial restore") {
             @Override
             public void run() {
@@ -51,6 +91,81 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
 
     /** Begins to bring input to {@code uart}, and tells it when there is room for output. Once, before the guest runs. */
     public abstract void start(Uart16550 uart);
+
+    /** What carries output, null where none goes. */
+    SerialWriter writer() {
+        return null;
+    }
+
+    /** What brings input, null where none comes or not yet. */
+    SerialInput input() {
+        return null;
+    }
+
+    /** The descriptors it lives on, to be handed to another process; they stay open here. */
+    public void parts(List<Part> to) {}
+
+    /** Brings no more input until {@link #resume}, nor new clients. Any thread but the loop's. */
+    public void suspendInput() {}
+
+    /**
+     * Carries nothing until {@link #resume}, and says what is pending; after {@link #suspendInput}. The guest stands still.
+     */
+    public final Pending suspend() {
+        return new Pending(
+                input() == null ? NOTHING : input().pending(), writer() == null ? NOTHING : writer().suspend());
+    }
+
+    /** Goes on after {@link #suspend}: the guest was not handed over. */
+    public void resume() {
+        if (writer() != null) {
+            writer().resume();
+        }
+    }
+
+    /** What it lived on is another process's now: {@link #close} leaves it as it is. */
+    public void giveAway() {
+        if (writer() != null) {
+            writer().giveAway();
+        }
+    }
+
+    /** Takes over what was pending in the process before; before {@link #start}. */
+    public final void preload(Pending pending) {
+        inputBefore = pending.input();
+        for (long i = 0; writer() != null && i < pending.output().byteSize(); i++) {
+            writer().write(pending.output().get(ValueLayout.JAVA_BYTE, i));
+        }
+    }
+
+    /** Input that was read before; once. */
+    final MemorySegment inputBefore() {
+        MemorySegment before = inputBefore;
+        inputBefore = NOTHING;
+        return before;
+    }
+
+    static void suspendInput(EventLoop loop, SerialInput input) {
+        if (input != null) {
+            loop.runAndWait(new Runnable() {
+                @Override
+                public void run() {
+                    input.suspend();
+                }
+            });
+        }
+    }
+
+    static void resumeInput(EventLoop loop, SerialInput input) {
+        if (input != null) {
+            loop.run(new Runnable() {
+                @Override
+                public void run() {
+                    input.resume();
+                }
+            });
+        }
+    }
 
     /** Bytes of the guest's so far that could not be written, or had no one to go to. */
     public abstract long dropped();

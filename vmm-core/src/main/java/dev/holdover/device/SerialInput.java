@@ -7,6 +7,7 @@ import dev.holdover.linux.Fd;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 
 /**
  * Brings bytes from a descriptor to a serial port as fast as the guest reads them. On the thread of its
@@ -36,6 +37,7 @@ final class SerialInput {
     private int to;
 
     private Fd source;
+    private Fd suspended;
     private boolean alwaysReady;
     /** Key of the watch, 0 while not watching. */
     private long watch;
@@ -75,6 +77,32 @@ final class SerialInput {
     void detach() {
         unwatch();
         source = null;
+    }
+
+    /** Reads no more until {@link #resume}; what was read ahead is kept. */
+    void suspend() {
+        unwatch();
+        suspended = source;
+        source = null;
+    }
+
+    /** Goes on after {@link #suspend}. */
+    void resume() {
+        if (suspended != null) {
+            attach(suspended);
+            suspended = null;
+        }
+    }
+
+    /** What was read and the guest has not taken. */
+    MemorySegment pending() {
+        return MemorySegment.ofArray(Arrays.copyOfRange(pending, from, to));
+    }
+
+    /** Puts bytes, at most 64 KiB, in front of all that will be read; before the first {@link #attach}. */
+    void preload(MemorySegment bytes) {
+        to = (int) Math.min(bytes.byteSize(), CAPACITY);
+        MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, 0, pending, 0, to);
     }
 
     private void pump() {

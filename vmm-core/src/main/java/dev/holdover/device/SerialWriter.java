@@ -59,6 +59,7 @@ final class SerialWriter implements SerialOutput {
 
     private boolean complained;
     private boolean closing;
+    private boolean suspended;
     private volatile boolean held;
     private volatile int threadId;
 
@@ -105,6 +106,40 @@ final class SerialWriter implements SerialOutput {
         if (interrupted) {
             Thread.currentThread().interrupt();
         }
+    }
+
+    /**
+     * Writes no more until {@link #resume}, and returns what is pending, in the order in which it came. A write(2) under
+     * way is interrupted. The guest stands still.
+     */
+    synchronized MemorySegment suspend() {
+        suspended = true;
+        boolean interrupted = false;
+        while (writing) {
+            Signals.kick(threadId);
+            interrupted |= !pause(10);
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+        byte[] pending = new byte[count];
+        for (int i = 0; i < count; i++) {
+            pending[i] = ring.get(ValueLayout.JAVA_BYTE, (head + i) % CAPACITY);
+        }
+        return MemorySegment.ofArray(pending);
+    }
+
+    /** Goes on after {@link #suspend}. */
+    synchronized void resume() {
+        suspended = false;
+        notifyAll();
+    }
+
+    /** Forgets what is pending, which another process writes. */
+    synchronized void giveAway() {
+        head = 0;
+        count = 0;
+        target = null;
     }
 
     @Override
@@ -166,7 +201,7 @@ final class SerialWriter implements SerialOutput {
             Fd fd;
             MemorySegment bytes;
             synchronized (this) {
-                while ((count == 0 || target == null) && !closing) {
+                while ((count == 0 || target == null || suspended) && !closing) {
                     pause(0);
                 }
                 if (closing) {

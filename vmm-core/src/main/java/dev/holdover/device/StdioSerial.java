@@ -1,8 +1,10 @@
 package dev.holdover.device;
 
+import dev.holdover.handover.Part;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Tty;
+import java.util.List;
 
 /**
  * A serial port on standard input and output.
@@ -41,6 +43,38 @@ final class StdioSerial extends SerialBackend {
     /** On the descriptors 0 and 1 of this process, which stay open when it is closed. */
     static StdioSerial ofProcess(EventLoop loop, Runnable quit) {
         return new StdioSerial(loop, dup(0, "standard input"), dup(1, "standard output"), quit);
+    }
+
+    @Override
+    SerialWriter writer() {
+        return writer;
+    }
+
+    @Override
+    SerialInput input() {
+        return input;
+    }
+
+    @Override
+    public void suspendInput() {
+        suspendInput(loop, input);
+    }
+
+    @Override
+    public void resume() {
+        super.resume();
+        resumeInput(loop, input);
+    }
+
+    /** A terminal's input stays here: another process of another job would be stopped for reading it. */
+    @Override
+    public void parts(List<Part> to) {
+        if (in != null && !Tty.isTerminal(in)) {
+            to.add(new Part(Part.Role.SERIAL_INPUT, "", in));
+        }
+        if (out != null) {
+            to.add(new Part(Part.Role.SERIAL_OUTPUT, "", out));
+        }
     }
 
     private static Fd dup(int number, String name) {
@@ -87,6 +121,7 @@ final class StdioSerial extends SerialBackend {
                     @Override
                     public void run() {} // nothing more to come
                 });
+        input.preload(inputBefore());
         loop.run(new Runnable() {
             @Override
             public void run() {

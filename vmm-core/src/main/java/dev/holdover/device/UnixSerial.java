@@ -1,5 +1,6 @@
 package dev.holdover.device;
 
+import dev.holdover.handover.Part;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
@@ -9,6 +10,7 @@ import dev.holdover.linux.VmmException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 
 /**
  * A serial port on a unix(7) stream socket that clients connect to, one at a time; the next waits until the one before
@@ -31,6 +33,10 @@ final class UnixSerial extends SerialBackend {
     private UnixSocket client;
     /** Watches for the client's leaving once its input has ended; else 0. */
     private long hangUpWatch;
+    /** The client was there when the listening socket was handed over. */
+    private UnixSocket clientBefore;
+
+    private volatile boolean givenAway;
 
     UnixSerial(String path, EventLoop loop) {
         this.path = path;
@@ -45,6 +51,70 @@ final class UnixSerial extends SerialBackend {
                     e);
         }
         writer = new SerialWriter(path, SerialWriter.WhenFull.DROP);
+    }
+
+    /** On a socket that another process listened on; takes the descriptors over. {@code client} may be null. */
+    UnixSerial(String path, EventLoop loop, Fd listener, Fd client) {
+        this.path = path;
+        this.loop = loop;
+        this.listener = new UnixSocket(listener);
+        this.writer = new SerialWriter(path, SerialWriter.WhenFull.DROP);
+        if (client != null) {
+            clientBefore = new UnixSocket(client);
+            writer.attach(client);
+        }
+    }
+
+    @Override
+    SerialWriter writer() {
+        return writer;
+    }
+
+    @Override
+    SerialInput input() {
+        return input;
+    }
+
+    @Override
+    public void parts(List<Part> to) {
+        to.add(new Part(Part.Role.SERIAL_LISTENER, "", listener.fd()));
+        if (client != null) {
+            to.add(new Part(Part.Role.SERIAL_CLIENT, "", client.fd()));
+        }
+    }
+
+    @Override
+    public void suspendInput() {
+        loop.runAndWait(new Runnable() {
+            @Override
+            public void run() {
+                if (listenerWatch != 0) {
+                    loop.unwatch(listenerWatch);
+                    listenerWatch = 0;
+                }
+                input.suspend();
+            }
+        });
+    }
+
+    @Override
+    public void resume() {
+        super.resume();
+        loop.run(new Runnable() {
+            @Override
+            public void run() {
+                input.resume();
+                if (client == null) {
+                    listen();
+                }
+            }
+        });
+    }
+
+    @Override
+    public void giveAway() {
+        super.giveAway();
+        givenAway = true;
     }
 
     /** Deletes a socket at {@code path} that nobody listens on; refuses anything else that is there. */
@@ -105,7 +175,12 @@ final class UnixSerial extends SerialBackend {
                         inputEnded();
                     }
                 });
-                listen();
+                input.preload(inputBefore());
+                if (clientBefore == null) {
+                    listen();
+                } else {
+                    serve(clientBefore);
+                }
             }
         });
     }
@@ -126,6 +201,10 @@ final class UnixSerial extends SerialBackend {
         }
         loop.unwatch(listenerWatch);
         listenerWatch = 0;
+        serve(accepted);
+    }
+
+    private void serve(UnixSocket accepted) {
         client = accepted;
         client.fd().setNonBlocking(false); // the writer waits in write(2)
         writer.attach(client.fd());
@@ -180,7 +259,7 @@ final class UnixSerial extends SerialBackend {
 
     @Override
     void restore() {
-        if (!path.startsWith("@")) {
+        if (!path.startsWith("@") && !givenAway) {
             delete(path);
         }
         writer.close();
@@ -191,6 +270,8 @@ final class UnixSerial extends SerialBackend {
         listener.close();
         if (client != null) {
             client.close();
+        } else if (clientBefore != null) {
+            clientBefore.close();
         }
     }
 }

@@ -16,8 +16,10 @@ import dev.holdover.device.InterruptLine;
 import dev.holdover.device.SerialBackend;
 import dev.holdover.device.Uart16550;
 import dev.holdover.device.Uart16550State;
+import dev.holdover.handover.Part;
 import dev.holdover.kvm.KvmVm;
 import dev.holdover.linux.EventFd;
+import dev.holdover.linux.Fd;
 import dev.holdover.linux.UsageException;
 import dev.holdover.memory.GuestMemory;
 import dev.holdover.virtio.Disk;
@@ -64,6 +66,9 @@ final class Devices implements AutoCloseable {
         }
     }
 
+    /** Text of a tap's part: the host may leave checksums and segmentation to the guest. */
+    private static final String OFFLOADS = "offloads";
+
     private final Bus ports = new Bus();
     private final Bus mmio = new Bus();
     private final Line com1Line = new Line(MemoryMap.GSI_COM1);
@@ -79,8 +84,9 @@ final class Devices implements AutoCloseable {
     private CmosRtc rtc;
 
     /**
-     * Opens all that the devices need of the host.
+     * Opens all that the devices need of the host, or takes over what another VMM had open.
      *
+     * @param parts what is handed over, of which it takes its own; null to open by name
      * @param requests is told what the guest asks, on a vCPU's thread
      * @param quit is run when the user leaves the console, on the loop's thread
      * @param onFailure is told when a device's thread ends by a failure
@@ -88,6 +94,7 @@ final class Devices implements AutoCloseable {
     Devices(
             MachineConfig config,
             GuestMemory memory,
+            List<Part> parts,
             Consumer<GuestRequest> requests,
             Runnable quit,
             EventLoop.FailureHandler onFailure) {
@@ -102,23 +109,58 @@ final class Devices implements AutoCloseable {
         this.loop = new EventLoop("console", onFailure);
         try {
             for (DiskConfig disk : config.disks()) {
-                plug(memory, new VirtioBlk(Disk.open(disk), onFailure));
+                Disk image = parts == null ? Disk.open(disk) : Disk.adopt(Part.require(parts, Part.Role.DISK), disk);
+                plug(memory, new VirtioBlk(image, onFailure));
             }
             for (NetConfig net : config.nets()) {
-                plug(memory, new VirtioNet(Tap.open(net.tap()), net.mac(), onFailure));
+                plug(
+                        memory,
+                        new VirtioNet(parts == null ? Tap.open(net.tap()) : tap(parts, net), net.mac(), onFailure));
             }
             if (config.rng()) {
                 plug(memory, new VirtioRng(onFailure));
             }
             if (config.console() != null) {
-                plug(memory, config.console().open(onFailure));
+                plug(memory, parts == null ? config.console().open(onFailure) : console(parts, onFailure));
             }
-            serial = SerialBackend.open(config.serial(), loop, quit);
+            serial = parts == null
+                    ? SerialBackend.open(config.serial(), loop, quit)
+                    : SerialBackend.adopt(config.serial(), parts, loop, quit);
             addPlatform(config, memory, requests);
         } catch (RuntimeException | Error e) {
             close();
             throw e;
         }
+    }
+
+    private static Tap tap(List<Part> parts, NetConfig net) {
+        boolean offloads = Part.text(parts, Part.Role.TAP).equals(OFFLOADS);
+        return Tap.adopt(Part.require(parts, Part.Role.TAP), net.tap(), offloads);
+    }
+
+    private static VirtioConsole console(List<Part> parts, EventLoop.FailureHandler onFailure) {
+        Fd input = Part.take(parts, Part.Role.CONSOLE_INPUT);
+        Fd output = Part.require(parts, Part.Role.CONSOLE_OUTPUT);
+        return VirtioConsole.adopt(input, output, Part.take(parts, Part.Role.CONSOLE_TERMINAL), onFailure);
+    }
+
+    /** The descriptors the devices live on, to be handed to another VMM; they stay open here. */
+    void parts(List<Part> to) {
+        for (Slot slot : slots) {
+            if (slot.device() instanceof VirtioBlk blk) {
+                to.add(new Part(Part.Role.DISK, "", blk.descriptor()));
+            } else if (slot.device() instanceof VirtioNet net) {
+                to.add(new Part(Part.Role.TAP, net.hasOffloads() ? OFFLOADS : "", net.descriptor()));
+            } else if (slot.device() instanceof VirtioConsole console) {
+                console.parts(to);
+            }
+        }
+        serial.parts(to);
+    }
+
+    /** What the first serial port is wired to. */
+    SerialBackend serial() {
+        return serial;
     }
 
     private void plug(GuestMemory memory, VirtioDevice device) {

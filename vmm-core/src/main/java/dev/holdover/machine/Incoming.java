@@ -23,6 +23,7 @@ import dev.holdover.vmstate.SectionEntry;
 import dev.holdover.vmstate.SectionType;
 import dev.holdover.vmstate.SectionView;
 import dev.holdover.vmstate.StateFile;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -45,8 +46,18 @@ public final class Incoming implements AutoCloseable {
             VirtioNetState.SECTION,
             VirtioConsoleState.SECTION);
 
+    /** How RAM is known to be the state's. */
+    private enum Trust {
+        /** By what stands with it. */
+        IDENTITY,
+        /** It is not: the user knows better. */
+        FORCE,
+        /** Its owner passes it on together with the state. */
+        HANDED_OVER
+    }
+
     private final StateFile state;
-    private final boolean force;
+    private final Trust trust;
     private final MachineConfig config;
     private final List<VcpuSection.Contents> vcpus = new ArrayList<>();
     private final VmState vm;
@@ -58,8 +69,23 @@ public final class Incoming implements AutoCloseable {
      * @throws dev.holdover.vmstate.StateException if it is damaged, or not known in all its parts
      */
     public Incoming(String path, boolean force) {
-        this.state = StateFile.open(path, KNOWN);
-        this.force = force;
+        this(StateFile.open(path, KNOWN), force ? Trust.FORCE : Trust.IDENTITY);
+    }
+
+    /**
+     * Reads a state that comes with its RAM from the VMM that has the guest.
+     *
+     * @param memory a copy that nobody changes
+     */
+    static Incoming handedOver(MemorySegment memory) {
+        StateFile state = StateFile.parse(memory);
+        state.requireKnown(KNOWN);
+        return new Incoming(state, Trust.HANDED_OVER);
+    }
+
+    private Incoming(StateFile state, Trust trust) {
+        this.state = state;
+        this.trust = trust;
         try {
             this.config = ConfigCodec.decode(
                     state.header().configVersion(), state.header().configInput());
@@ -140,7 +166,7 @@ public final class Incoming implements AutoCloseable {
         if (ram.size() != size) {
             throw refused("it belongs to " + size + " bytes of RAM, the machine has " + ram.size());
         }
-        if (!kept) {
+        if (!kept || trust == Trust.HANDED_OVER) {
             return;
         }
         if (ram.backend() != RamConfig.Backend.FILE || !ram.share()) {
@@ -175,7 +201,7 @@ public final class Incoming implements AutoCloseable {
                 requireEmpty(regions.get(i), ram);
             } else {
                 identity = RamIdentity.read(regions.get(i).fd());
-                if (!force) {
+                if (trust == Trust.IDENTITY) {
                     requireSame(saved.get(i), regions.get(i), identity, ram);
                 }
             }

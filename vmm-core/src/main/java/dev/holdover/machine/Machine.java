@@ -8,6 +8,9 @@ import dev.holdover.boot.acpi.AcpiConfig;
 import dev.holdover.boot.acpi.AcpiTables;
 import dev.holdover.device.Bus;
 import dev.holdover.device.GuestRequest;
+import dev.holdover.device.SerialBackend;
+import dev.holdover.handover.HandOverConnection;
+import dev.holdover.handover.Part;
 import dev.holdover.kvm.Kvm;
 import dev.holdover.kvm.KvmCap;
 import dev.holdover.kvm.KvmVcpu;
@@ -16,6 +19,7 @@ import dev.holdover.kvm.state.Cpuid;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.kvm.state.VmState;
 import dev.holdover.linux.Signals;
+import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.GuestMemory;
@@ -25,7 +29,6 @@ import dev.holdover.memory.RamIdentity;
 import dev.holdover.vmstate.FileTarget;
 import dev.holdover.vmstate.PageWriter;
 import dev.holdover.vmstate.StateImage;
-import dev.holdover.vmstate.StateLayout;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -49,23 +52,31 @@ public final class Machine implements AutoCloseable {
     /** One byte of APIC id, less the broadcast. */
     public static final int MAX_CPUS = 255;
 
-    private final MachineConfig config;
-    private final Ram ram;
-    private final FlatFirmware firmware;
-    private final Devices devices;
-    private final KvmVm vm;
-    private final List<VcpuThread> vcpus = new ArrayList<>();
-    private final boolean sregs2;
-    private final List<Cpuid> cpuids = new ArrayList<>();
-    private final int[] msrs;
+    final MachineConfig config;
+    final Ram ram;
+    final FlatFirmware firmware;
+    final Devices devices;
+    final KvmVm vm;
+    final List<VcpuThread> vcpus = new ArrayList<>();
+    final boolean sregs2;
+    final List<Cpuid> cpuids = new ArrayList<>();
+    final int[] msrs;
     /** What stands with the RAM now; null where none can stand, or before the first run. */
-    private RamIdentity ramIdentity;
+    RamIdentity ramIdentity;
     /** Why the RAM's generation is to be raised before the guest runs next; null if it need not. */
-    private RamIdentity.Cause raise = RamIdentity.Cause.BOOTED;
+    RamIdentity.Cause raise = RamIdentity.Cause.BOOTED;
+    /** The guest has asked for its end, or a user did, and nobody has seen to it yet. */
+    private volatile boolean ending;
 
     private volatile PageWriter pageWriter;
     private final List<VcpuState> powerOn = new ArrayList<>();
     private final VmState powerOnVm = new VmState();
+    /** A guest that gives no sign of itself for so long is looked for. */
+    private static final int ENTERED_MILLIS = 10;
+
+    /** While the guest runs on, so that its stop is short. */
+    private static final int REHEARSALS = 3;
+
     private final BlockingQueue<Event> events = new LinkedBlockingQueue<>();
     private final List<MachineListener> listeners = new ArrayList<>();
     private RunState state = RunState.PRELAUNCH;
@@ -86,7 +97,7 @@ public final class Machine implements AutoCloseable {
      * @param fdsets where RAM may come from; its descriptors are duplicated
      */
     public Machine(MachineConfig config, FdSets fdsets) {
-        this(config, fdsets, null);
+        this(config, fdsets, null, null, null);
     }
 
     /**
@@ -97,12 +108,26 @@ public final class Machine implements AutoCloseable {
      * @throws RestoreRefused if the state and the RAM, the disks or this host do not fit
      */
     public static Machine restore(MachineConfig config, FdSets fdsets, Incoming incoming) {
-        return new Machine(config, fdsets, incoming);
+        return new Machine(config, fdsets, incoming, null, null);
     }
 
-    private Machine(MachineConfig config, FdSets fdsets, Incoming incoming) {
+    /**
+     * Makes all of a machine that can be made before its guest stands still elsewhere: {@link #complete} gives it the
+     * guest's state.
+     *
+     * @param draft a state in which only that counts which does not change
+     * @param ram the guest's, taken over; closed if this fails
+     * @param parts what its devices live on; taken from the list
+     */
+    static Machine prepare(MachineConfig config, Incoming draft, Ram ram, List<Part> parts) {
+        return new Machine(config, null, draft, ram, parts);
+    }
+
+    /** @param handedRam null to open it as the configuration says, and likewise {@code parts} */
+    private Machine(MachineConfig config, FdSets fdsets, Incoming incoming, Ram handedRam, List<Part> parts) {
         this.config = config;
-        Ram openedRam = null;
+        boolean complete = parts == null;
+        Ram openedRam = handedRam;
         FlatFirmware openedFirmware = null;
         Devices openedDevices = null;
         KvmVm openedVm = null;
@@ -111,7 +136,9 @@ public final class Machine implements AutoCloseable {
             if (incoming != null) {
                 incoming.requireRam(config.ram());
             }
-            openedRam = Ram.open(config.ram(), fdsets, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
+            if (openedRam == null) {
+                openedRam = Ram.open(config.ram(), fdsets, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
+            }
             this.ram = openedRam;
             if (incoming != null) {
                 ramIdentity = incoming.checkRam(ram);
@@ -120,9 +147,9 @@ public final class Machine implements AutoCloseable {
                 openedFirmware = FlatFirmware.read(image.image());
             }
             this.firmware = openedFirmware;
-            openedDevices = new Devices(config, ram.memory(), this::request, this::quit, this::failed);
+            openedDevices = new Devices(config, ram.memory(), parts, this::request, this::quit, this::failed);
             this.devices = openedDevices;
-            Devices.Saved savedDevices = incoming == null ? null : devices.read(incoming.state());
+            Devices.Saved savedDevices = incoming == null || !complete ? null : devices.read(incoming.state());
             CpuEntry entry = incoming == null ? loadGuest() : CpuEntry.reset();
 
             openedVm = kvm.createVm();
@@ -148,10 +175,13 @@ public final class Machine implements AutoCloseable {
             }
             EntryRegisters.set(vcpus.getFirst().vcpu(), entry);
             devices.connect(vm);
-            if (incoming != null) {
-                apply(incoming, savedDevices);
+            if (incoming != null && complete) {
+                apply(incoming, savedDevices, false);
+                raise = RamIdentity.Cause.RESTORED;
             }
-            devices.startInput();
+            if (complete) {
+                devices.startInput();
+            }
             for (VcpuThread vcpu : vcpus) {
                 vcpu.start();
             }
@@ -254,20 +284,52 @@ public final class Machine implements AutoCloseable {
         Save.interruptControllers(vm, powerOnVm);
     }
 
-    /** Gives KVM and the devices a saved state; see {@link Restore} for the order. */
-    private void apply(Incoming incoming, Devices.Saved savedDevices) {
+    /**
+     * Gives KVM and the devices a saved state; see {@link Restore} for the order.
+     *
+     * @param timeGoesOn whether time has gone on for the guest meanwhile, on this same host; else it stood still
+     */
+    private void apply(Incoming incoming, Devices.Saved savedDevices, boolean timeGoesOn) {
         incoming.loadPages(ram.memory());
         for (int i = 0; i < vcpus.size(); i++) {
-            Restore.vcpu(vcpus.get(i).vcpu(), incoming.vcpu(i).state(), sregs2);
+            KvmVcpu vcpu = vcpus.get(i).vcpu();
+            Restore.vcpu(vcpu, incoming.vcpu(i).state(), sregs2);
+            if (timeGoesOn) {
+                Restore.tscAsOfTheHost(vcpu, incoming.vcpu(i).state());
+            }
         }
-        Restore.alignTscs(vcpus);
+        if (!timeGoesOn) {
+            Restore.alignTscs(vcpus);
+        }
         Restore.interruptControllers(vm, incoming.vm());
         devices.restore(savedDevices);
-        Restore.clock(vm, incoming.vm());
+        Restore.clock(vm, incoming.vm(), timeGoesOn);
         for (VcpuThread vcpu : vcpus) {
             vcpu.vcpu().notePaused();
         }
-        raise = RamIdentity.Cause.RESTORED;
+    }
+
+    /** Gives a {@link #prepare prepared} machine its guest's state; it is parked then. */
+    synchronized void complete(Incoming incoming, RamIdentity.Cause why, SerialBackend.Pending pending) {
+        apply(incoming, devices.read(incoming.state()), true);
+        raise = why;
+        devices.serial().preload(pending);
+        devices.startInput();
+    }
+
+    /** Waits until every vCPU of a machine that was let run has run; false if one has ended instead. */
+    boolean awaitEntered() {
+        for (VcpuThread vcpu : vcpus) {
+            if (vcpu.awaitEntered(ENTERED_MILLIS) == 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** When the first vCPU was seen to have run, CLOCK_MONOTONIC; after {@link #awaitEntered}. */
+    long enteredNanos() {
+        return vcpus.getFirst().awaitEntered(ENTERED_MILLIS);
     }
 
     /** Where the machine is in its life. Any thread. */
@@ -290,7 +352,7 @@ public final class Machine implements AutoCloseable {
 
     /** Lets the guest run; a running one is left as it is. Any thread but the machine's own. */
     public synchronized void resume() {
-        if (state == RunState.RUNNING || closed) {
+        if (state == RunState.RUNNING || state == RunState.HANDED_OVER || closed) {
             return;
         }
         raiseGeneration();
@@ -350,29 +412,15 @@ public final class Machine implements AutoCloseable {
         if (state == RunState.SAVED) {
             throw new VmmException("Can't migrate the vm that was paused due to previous migration");
         }
-        if (closed) {
-            throw new VmmException("can't save to " + path + ": the guest has ended");
+        if (closed || state == RunState.HANDED_OVER) {
+            throw new VmmException("can't save to " + path + ": the guest has "
+                    + (closed ? "ended" : "been handed over to another VMM"));
         }
         boolean ran = state == RunState.RUNNING;
         long start = System.nanoTime();
         SavePlan plan = new SavePlan(config, ram, ramIdentity, options);
-        StateLayout layout = plan.layout();
-        int firmwareSection = firmware == null
-                ? -1
-                : layout.section(Incoming.FIRMWARE, 0, firmware.rom().byteSize());
-        int vmSection = layout.section(VmSection.TYPE, 0, VmSection.SIZE);
-        List<VcpuState> states = new ArrayList<>();
-        for (int i = 0; i < vcpus.size(); i++) {
-            VcpuState vcpu = new VcpuState(vcpus.get(i).vcpu().xsaveSize(), msrs);
-            states.add(vcpu);
-            layout.section(VcpuSection.TYPE, i, VcpuSection.size(cpuids.get(i), vcpu));
-        }
-        int firstDevice = devices.declare(layout);
-        StateImage image = layout.build();
-        if (firmware != null) {
-            image.output(firmwareSection).bytes(firmware.rom());
-        }
-        VmState vmState = new VmState();
+        StateDraft draft = new StateDraft(this, plan);
+        StateImage image = draft.build();
         try (FileTarget target = FileTarget.create(path, image.size());
                 PageWriter pages = new PageWriter(target, image)) {
             pageWriter = pages;
@@ -383,14 +431,8 @@ public final class Machine implements AutoCloseable {
                 pause();
             }
             try {
-                Save.clock(vm, vmState);
-                devices.write(image, firstDevice);
-                for (int i = 0; i < vcpus.size(); i++) {
-                    Save.vcpu(vcpus.get(i).vcpu(), states.get(i), sregs2);
-                    VcpuSection.write(image.output(vmSection + 1 + i), cpuids.get(i), states.get(i));
-                }
-                Save.interruptControllers(vm, vmState);
-                VmSection.write(image.output(vmSection), vmState);
+                requireNotEnding();
+                draft.complete();
                 devices.syncDisks();
                 plan.saveRam(ram, image, pages);
                 if (raise == null) {
@@ -410,6 +452,42 @@ public final class Machine implements AutoCloseable {
         } finally {
             pageWriter = null;
         }
+    }
+
+    /**
+     * Hands the guest to a VMM that stands by on this host. Blocks until the guest runs there; this machine has ended
+     * then. Not from the machine's own threads.
+     *
+     * @param path where the other VMM listens
+     * @param control the control socket, whose listener goes along; null for none
+     * @throws VmmException why it was not done; the guest goes on here, or the sentence says that it does not
+     */
+    public HandOverReport handOver(String path, SocketFile control) {
+        if (!config.ram().share()) {
+            SavePlan.withRam(config, ram, ramIdentity); // refuses
+        }
+        try (HandOverConnection peer = HandOverConnection.connect(path)) {
+            Rehearsal.run(REHEARSALS);
+            return new HandOver(this, peer).run(control);
+        }
+    }
+
+    /** A guest that has just asked to be switched off or reset would forget it in another machine. */
+    void requireNotEnding() {
+        if (ending) {
+            throw new VmmException("the guest is about to end or to be reset: try again if it goes on");
+        }
+    }
+
+    boolean isClosed() {
+        return closed;
+    }
+
+    /** The guest is another VMM's: it never runs here again, and what it lives on is left alone. */
+    synchronized void handedOver() {
+        devices.serial().giveAway();
+        change(RunState.HANDED_OVER);
+        events.add(new Event.Ended(new MachineEnd.HandedOver()));
     }
 
     /** Bytes of RAM that a save under way has looked at so far, 0 if none is. Any thread. */
@@ -498,6 +576,7 @@ public final class Machine implements AutoCloseable {
         park();
         // A guest may ask twice before it is parked.
         events.removeIf(event -> event instanceof Event.Requested r && r.request() instanceof GuestRequest.Reset);
+        ending = false;
         devices.reset();
         for (int i = 0; i < vcpus.size(); i++) {
             Restore.vcpu(vcpus.get(i).vcpu(), powerOn.get(i), sregs2);
@@ -516,6 +595,7 @@ public final class Machine implements AutoCloseable {
 
     /** A device passes on what the guest asks; on a vCPU's thread, which is not to run on. */
     private void request(GuestRequest request) {
+        ending = true;
         for (VcpuThread vcpu : vcpus) {
             vcpu.askToPark();
         }
@@ -524,6 +604,7 @@ public final class Machine implements AutoCloseable {
 
     /** Ends the machine, as when the user leaves its console. Any thread; {@link #await} returns. */
     public void quit() {
+        ending = true;
         events.add(new Event.Ended(new MachineEnd.Quit()));
     }
 

@@ -29,6 +29,14 @@ public sealed interface MachineEnd {
         }
     }
 
+    /** Another VMM has the guest, which goes on there. */
+    record HandedOver() implements MachineEnd {
+        @Override
+        public int exitCode() {
+            return 0;
+        }
+    }
+
     /** The guest wrote {@code value} to the debug-exit port. */
     record DebugExit(int value) implements MachineEnd {
         @Override

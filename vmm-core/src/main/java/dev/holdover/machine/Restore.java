@@ -2,6 +2,7 @@ package dev.holdover.machine;
 
 import dev.holdover.kvm.KvmVcpu;
 import dev.holdover.kvm.KvmVm;
+import dev.holdover.kvm.state.Msrs;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.kvm.state.VmState;
 import java.lang.foreign.MemorySegment;
@@ -29,6 +30,7 @@ import java.util.List;
  */
 final class Restore {
     private static final int CLOCK_FLAGS = 8;
+    private static final int KVM_CLOCK_REALTIME = 1 << 2;
 
     private Restore() {}
 
@@ -59,10 +61,33 @@ final class Restore {
         }
     }
 
-    /** The guest's time goes on where it stood. */
-    static void clock(KvmVm vm, VmState state) {
+    /**
+     * Gives a vCPU its TSC offset as it was, for the host's TSC has gone on. The deadline once more, as it counts from
+     * the TSC that it finds.
+     */
+    static void tscAsOfTheHost(KvmVcpu vcpu, VcpuState state) {
+        if (!vcpu.hasTscOffset()) {
+            return;
+        }
+        vcpu.setTscOffset(state.tscOffset());
+        int last = state.msrs().size() - 1;
+        if (last >= 0
+                && state.msrs().index(last) == Msrs.IA32_TSC_DEADLINE
+                && state.msrs().value(last) != 0) {
+            Msrs deadline = new Msrs(new int[] {Msrs.IA32_TSC_DEADLINE});
+            deadline.set(0, state.msrs().value(last));
+            vcpu.setMsrs(deadline);
+        }
+    }
+
+    /**
+     * The guest's time: goes on where it stood; or where it is by now, as real time says, if the host was the same all
+     * the while.
+     */
+    static void clock(KvmVm vm, VmState state, boolean timeGoesOn) {
         MemorySegment clock = state.clock();
-        clock.set(ValueLayout.JAVA_INT, CLOCK_FLAGS, 0);
+        int known = clock.get(ValueLayout.JAVA_INT, CLOCK_FLAGS);
+        clock.set(ValueLayout.JAVA_INT, CLOCK_FLAGS, timeGoesOn ? known & KVM_CLOCK_REALTIME : 0);
         vm.setClock(clock);
     }
 

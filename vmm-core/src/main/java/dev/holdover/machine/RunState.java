@@ -8,5 +8,7 @@ public enum RunState {
     /** Its vCPUs are parked and its devices rest. */
     PAUSED,
     /** Paused, and a state of it has been saved that someone may take up. */
-    SAVED
+    SAVED,
+    /** Another VMM has the guest. */
+    HANDED_OVER
 }

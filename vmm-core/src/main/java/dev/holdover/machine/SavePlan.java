@@ -23,13 +23,27 @@ final class SavePlan {
     private final boolean kept;
     private final long copiedBytes;
 
+    /** For a state that goes into a file. */
     SavePlan(MachineConfig config, Ram ram, RamIdentity identity, SaveOptions options) {
+        this(config, ram, identity, options.ignoreShared() && config.ram().share());
+        if (kept && !options.force()) {
+            requireThatRamStays(config.ram(), ram);
+        }
+    }
+
+    /** For a state that goes together with its RAM's descriptors to another VMM, or into a live update. */
+    static SavePlan withRam(MachineConfig config, Ram ram, RamIdentity identity) {
+        if (!config.ram().share()) {
+            throw new VmmException("can't hand the guest's RAM over: it is private to this VMM"
+                    + " (backend=anonymous or share=off); use --ram backend=memfd or a mem-path with share=on");
+        }
+        return new SavePlan(config, ram, identity, true);
+    }
+
+    private SavePlan(MachineConfig config, Ram ram, RamIdentity identity, boolean kept) {
         this.identity = identity;
         RamConfig ramConfig = config.ram();
-        this.kept = options.ignoreShared() && ramConfig.share();
-        if (kept && !options.force()) {
-            requireThatRamStays(ramConfig, ram);
-        }
+        this.kept = kept;
         String writer = SavePlan.class.getPackage().getImplementationVersion();
         this.layout = new StateLayout(
                 "Holdover " + (writer == null ? "development" : writer),

@@ -28,6 +28,10 @@ final class VcpuThread {
     private volatile Request request = Request.PARK;
     private boolean parked;
     private int threadId;
+    /** When the guest was first seen to have run since {@link #run}; 0 before. */
+    private long enteredNanos;
+
+    private boolean probed;
 
     /** What ends a vCPU's run for good; called on its thread. */
     interface Events {
@@ -103,8 +107,12 @@ final class VcpuThread {
     }
 
     private void serveUntilAsked() {
+        boolean entered = false;
         while (true) {
             VcpuExit exit = vcpu.run();
+            if (!entered) {
+                entered = noteEntered(exit);
+            }
             if (exit instanceof VcpuExit.Io io) {
                 serve(io);
             } else if (exit instanceof VcpuExit.Mmio access) {
@@ -120,6 +128,50 @@ final class VcpuThread {
                 end(exit);
                 return;
             }
+        }
+    }
+
+    /** An exit proves that the guest was entered; so does a signal that ends a KVM_RUN which has gone on for long. */
+    private boolean noteEntered(VcpuExit exit) {
+        boolean proof = exit instanceof VcpuExit.Io || exit instanceof VcpuExit.Mmio;
+        synchronized (lock) {
+            if (proof || (exit instanceof VcpuExit.Interrupted && probed)) {
+                enteredNanos = System.nanoTime();
+                lock.notifyAll();
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /**
+     * Waits until the guest has run since {@link #run}: until its first exit, or, for a guest that needs none or sleeps, a
+     * signal after {@code patienceMillis} that finds it in KVM_RUN. Returns when that was (CLOCK_MONOTONIC, ns), 0 if
+     * the vCPU ended instead.
+     */
+    long awaitEntered(int patienceMillis) {
+        boolean interrupted = false;
+        synchronized (lock) {
+            long probeAt = System.nanoTime() + patienceMillis * 1_000_000L;
+            while (enteredNanos == 0 && request == Request.RUN) {
+                long left = (probeAt - System.nanoTime()) / 1_000_000;
+                if (left <= 0) {
+                    // No immediate_exit: with it the guest would not be entered at all.
+                    probed = true;
+                    Signals.kick(threadId);
+                    left = patienceMillis;
+                    probeAt = System.nanoTime() + patienceMillis * 1_000_000L;
+                }
+                try {
+                    lock.wait(left);
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+            return enteredNanos;
         }
     }
 
@@ -211,6 +263,8 @@ final class VcpuThread {
         synchronized (lock) {
             if (request == Request.PARK) {
                 request = Request.RUN;
+                enteredNanos = 0;
+                probed = false;
                 lock.notifyAll();
             }
         }

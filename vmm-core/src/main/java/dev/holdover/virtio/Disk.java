@@ -16,9 +16,11 @@ public final class Disk implements AutoCloseable {
     private final Fd fd;
     private final long size;
     private final boolean readOnly;
+    private final String path;
 
-    private Disk(Fd fd, long size, boolean readOnly) {
+    private Disk(Fd fd, String path, long size, boolean readOnly) {
         this.fd = fd;
+        this.path = path;
         this.size = size;
         this.readOnly = readOnly;
     }
@@ -38,6 +40,17 @@ public final class Disk implements AutoCloseable {
         }
         try {
             return opened(fd, config);
+        } catch (RuntimeException e) {
+            fd.close();
+            throw e;
+        }
+    }
+
+    /** A disk that another process had open, with its lock; takes the descriptor over. */
+    public static Disk adopt(Fd fd, DiskConfig config) {
+        try {
+            FileStat stat = fd.stat();
+            return new Disk(fd, config.path(), stat.isRegular() ? stat.size() : fd.seekEnd(), config.readOnly());
         } catch (RuntimeException e) {
             fd.close();
             throw e;
@@ -75,7 +88,7 @@ public final class Disk implements AutoCloseable {
                             ? " and written to; stop that one first"
                             : "; stop that one first, or have both only read it with readonly=on"));
         }
-        return new Disk(fd, size, config.readOnly());
+        return new Disk(fd, config.path(), size, config.readOnly());
     }
 
     private static String kind(FileStat stat) {
@@ -105,7 +118,6 @@ public final class Disk implements AutoCloseable {
 
     /** Its file's name without directories. */
     String fileName() {
-        String path = fd.name();
         return path.substring(path.lastIndexOf('/') + 1);
     }
 

@@ -27,8 +27,21 @@ public final class Tap implements AutoCloseable {
      * @param name the interface's, for people
      */
     public Tap(Fd fd, String name) {
+        this(fd, name, makeReady(fd, name));
+    }
+
+    private Tap(Fd fd, String name, boolean offloads) {
         this.fd = fd;
         this.name = name;
+        this.offloads = offloads;
+    }
+
+    /** A tap that another process has made ready and serves still: nothing is set here. Takes the descriptor over. */
+    public static Tap adopt(Fd fd, String name, boolean offloads) {
+        return new Tap(fd, name, offloads);
+    }
+
+    private static boolean makeReady(Fd fd, String name) {
         fd.setNonBlocking(true);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment size = arena.allocateFrom(ValueLayout.JAVA_INT, VirtioNet.HEADER);
@@ -37,7 +50,7 @@ public final class Tap implements AutoCloseable {
                 ErrnoException.check("ioctl TUNSETVNETHDRSZ of tap " + name, result);
             }
         }
-        this.offloads = fd.tryIoctl(TapIoctl.TUNSETOFFLOAD, ALL_OFFLOADS) == 0;
+        return fd.tryIoctl(TapIoctl.TUNSETOFFLOAD, ALL_OFFLOADS) == 0;
     }
 
     /** Opens the interface of that name, made if it does not exist; VmmException that says what to do. */

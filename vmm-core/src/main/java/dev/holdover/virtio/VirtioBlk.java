@@ -3,6 +3,7 @@ package dev.holdover.virtio;
 import dev.holdover.device.EventLoop;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -57,6 +58,11 @@ public final class VirtioBlk extends VirtioDevice {
         config.putInt(12, VirtQueue.MAX_SIZE - 2); // seg_max: beside them header and status
         config.putInt(20, Disk.SECTOR); // blk_size
         return new ConfigSpace(config.array());
+    }
+
+    /** The image's descriptor; stays this device's. */
+    public Fd descriptor() {
+        return disk.fd();
     }
 
     public VirtioBlkState state() {

@@ -1,10 +1,12 @@
 package dev.holdover.virtio;
 
 import dev.holdover.device.EventLoop;
+import dev.holdover.handover.Part;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Tty;
+import java.util.List;
 
 /**
  * A console of one port: virtio 1.2, section 5.3. Host input is read only while the driver has given buffers, output is
@@ -75,6 +77,22 @@ public final class VirtioConsole extends VirtioDevice {
         Fd terminal = Fd.open(pty.path(), Fd.O_RDWR);
         Tty.makeRaw(terminal); // or it would echo the guest's output back to the guest
         return new VirtioConsole(controller, controller, terminal, 0, 0, onFailure);
+    }
+
+    /** A console that another process had open; takes the descriptors over, input and terminal may be null. */
+    public static VirtioConsole adopt(Fd input, Fd output, Fd terminal, EventLoop.FailureHandler onFailure) {
+        return new VirtioConsole(input, output, terminal, 0, 0, onFailure);
+    }
+
+    /** The descriptors it lives on, to be handed to another process; they stay open here. */
+    public void parts(List<Part> to) {
+        if (input != null) {
+            to.add(new Part(Part.Role.CONSOLE_INPUT, "", input));
+        }
+        to.add(new Part(Part.Role.CONSOLE_OUTPUT, "", output));
+        if (terminal != null) {
+            to.add(new Part(Part.Role.CONSOLE_TERMINAL, "", terminal));
+        }
     }
 
     /** struct virtio_console_config: cols@0 (2), rows@2 (2), max_nr_ports@4 (4), emerg_wr@8 (4). */

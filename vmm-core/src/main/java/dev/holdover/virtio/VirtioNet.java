@@ -3,6 +3,7 @@ package dev.holdover.virtio;
 import dev.holdover.device.EventLoop;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
+import dev.holdover.linux.Fd;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -71,6 +72,16 @@ public final class VirtioNet extends VirtioDevice {
         }
         config[6] = (byte) (linkUp ? 1 : 0);
         return config;
+    }
+
+    /** The tap's descriptor; stays this device's. */
+    public Fd descriptor() {
+        return tap.fd();
+    }
+
+    /** Whether the tap may leave checksums and segmentation to the guest. */
+    public boolean hasOffloads() {
+        return tap.hasOffloads();
     }
 
     public VirtioNetState state() {

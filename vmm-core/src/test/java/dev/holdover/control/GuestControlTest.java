@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.holdover.device.SerialConfig;
 import dev.holdover.linux.VmmException;
 import dev.holdover.machine.BootSource;
+import dev.holdover.machine.HandOverReport;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.MachineConfig;
 import dev.holdover.machine.MachineEnd;
@@ -78,7 +79,7 @@ class GuestControlTest {
         String path = dir.resolve("control").toString();
         SavedGuest guest = new SavedGuest();
         try (FdSets fdsets = new FdSets();
-                ControlSocket socket = new ControlSocket(path, fdsets, events -> guest);
+                ControlSocket socket = new ControlSocket(path, fdsets, (events, control) -> guest);
                 QmpClient client = QmpClient.negotiated(path)) {
             assertThat(socket).isNotNull();
             assertThat(client.ask("{'execute': 'query-migrate'}")).isEqualTo(OK);
@@ -131,6 +132,11 @@ class GuestControlTest {
             } catch (InterruptedException e) {
                 throw new VmmException("interrupted", e);
             }
+        }
+
+        @Override
+        public HandOverReport handOver(String to) {
+            throw new VmmException("nobody stands by at " + to);
         }
 
         @Override

@@ -1,7 +1,7 @@
 package dev.holdover.linux;
 
 /**
- * A listening unix(7) stream socket with a name in the file system, which is removed again at the end.
+ * A listening unix(7) socket with a name in the file system, which is removed again at the end.
  *
  * <p>A socket that nobody listens on any more, left by a process that was killed, is replaced.
  */
@@ -19,18 +19,32 @@ public final class SocketFile implements AutoCloseable {
         this.file = file;
     }
 
+    /** Listens at a path for streams, see {@link #listen(String, UnixSocket.Kind, String)}. */
+    public static SocketFile listen(String what, String path) {
+        return listen(what, UnixSocket.Kind.STREAM, path);
+    }
+
+    /** A listening socket that another process hands over, with its name. Takes the descriptor over. */
+    public static SocketFile adopt(UnixSocket listener, String path) {
+        try {
+            return new SocketFile(path, listener, path.startsWith("@") ? null : stat(path));
+        } catch (ErrnoException e) {
+            return new SocketFile(path, listener, null); // its name is gone: nobody new will find it
+        }
+    }
+
     /**
      * Listens at a path, mode 0600; at one that starts with '@' in the abstract namespace, which has no modes.
      *
      * @param what names it in the sentence of a {@link VmmException}: "the control socket"
      */
-    public static SocketFile listen(String what, String path) {
+    public static SocketFile listen(String what, UnixSocket.Kind kind, String path) {
         if (!path.startsWith("@")) {
-            removeStale(what, path);
+            removeStale(what, kind, path);
         }
         UnixSocket listener = null;
         try {
-            listener = UnixSocket.listen(UnixSocket.Kind.STREAM, path);
+            listener = UnixSocket.listen(kind, path);
             return new SocketFile(path, listener, path.startsWith("@") ? null : stat(path));
         } catch (ErrnoException e) {
             if (listener != null) {
@@ -44,7 +58,7 @@ public final class SocketFile implements AutoCloseable {
     }
 
     /** Deletes a socket that nobody listens on; refuses anything else that is there. */
-    private static void removeStale(String what, String path) {
+    private static void removeStale(String what, UnixSocket.Kind kind, String path) {
         FileStat there;
         try {
             there = stat(path);
@@ -56,12 +70,14 @@ public final class SocketFile implements AutoCloseable {
                     + " is there; delete it or name another path");
         }
         try {
-            UnixSocket.connect(UnixSocket.Kind.STREAM, path).close();
+            UnixSocket.connect(kind, path).close();
         } catch (ErrnoException e) {
             if (e.errno() == Errno.ECONNREFUSED) {
                 FileNames.tryUnlink(path);
             }
-            return; // otherwise listening on it tells what is wrong
+            if (e.errno() != Errno.EPROTOTYPE) {
+                return; // otherwise listening on it tells what is wrong
+            }
         }
         throw new VmmException(what + " " + path + " cannot be made, EADDRINUSE (Address already in use): another"
                 + " process listens on it; name another path");
@@ -77,11 +93,20 @@ public final class SocketFile implements AutoCloseable {
         return listener;
     }
 
+    public String path() {
+        return path;
+    }
+
+    /** Stops listening, and leaves the name to the process that the socket was handed over to. */
+    public void giveAway() {
+        listener.close();
+    }
+
     /** Stops listening and removes the name, unless another file has it by now. */
     @Override
     public void close() {
         try {
-            if (file != null && isOurs()) {
+            if (file != null && !listener.fd().isClosed() && isOurs()) {
                 FileNames.tryUnlink(path);
             }
         } finally {

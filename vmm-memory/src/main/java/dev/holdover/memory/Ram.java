@@ -73,6 +73,62 @@ public final class Ram implements AutoCloseable {
         }
     }
 
+    /**
+     * Maps RAM that another VMM, or a live update, hands over. Takes the descriptors over, also if it fails.
+     *
+     * @param config what the RAM is; shared, and not anonymous
+     * @param fds of its pieces in order: one file, or the memfds that {@link #open} would make
+     */
+    public static Ram adopt(RamConfig config, List<Fd> fds, long lowEnd, long highStart) {
+        Ram ram = new Ram(config);
+        int next = 0;
+        try {
+            if (config.backend() == RamConfig.Backend.FILE && fds.size() == 1) {
+                next = 1;
+                ram.file = RamFile.adopt(config, fds.getFirst());
+                ram.map(ram.file.fd(), config.offset(), config.size(), Math.max(HUGE_PAGE, ram.file.pageSize()));
+            } else if (config.backend() == RamConfig.Backend.MEMFD) {
+                long sum = 0;
+                while (next < fds.size()) {
+                    Fd fd = fds.get(next++);
+                    sum += ram.adoptMemfd(fd, config.size() - sum);
+                }
+                if (sum != config.size()) {
+                    throw new VmmException(
+                            "the RAM that is handed over has " + sum + " bytes, the guest " + config.size());
+                }
+            } else {
+                throw new VmmException("the RAM that is handed over is " + fds.size()
+                        + " descriptors, which is not how a " + config.backend() + " keeps it");
+            }
+            ram.advise();
+            ram.memory = new GuestMemory(ram.regions(lowEnd, highStart));
+            return ram;
+        } catch (RuntimeException e) {
+            while (next < fds.size()) {
+                fds.get(next++).close();
+            }
+            ram.close();
+            throw e;
+        }
+    }
+
+    private long adoptMemfd(Fd fd, long room) {
+        long seals = Memfd.trySeals(fd);
+        long size = fd.stat().size();
+        if (seals < 0 || (seals & Memfd.F_SEAL_SHRINK) == 0) {
+            fd.close();
+            throw new VmmException("the RAM that is handed over is no memfd sealed against being cut");
+        }
+        if (size <= 0 || size % RamConfig.PAGE != 0 || size > room) {
+            fd.close();
+            throw new VmmException("a memfd of RAM that is handed over has " + size + " bytes, where the guest has room"
+                    + " for " + room);
+        }
+        map(fd, 0, size, HUGE_PAGE);
+        return size;
+    }
+
     /** Refuses RAM that this host could never give. */
     static void requireHostMemory(long size) {
         HostMemory host = HostMemory.query();
@@ -210,6 +266,17 @@ public final class Ram implements AutoCloseable {
             }
         }
         return regions;
+    }
+
+    /** The descriptors of its pieces, in order; empty for anonymous RAM. Owned by this. */
+    public List<Fd> fds() {
+        List<Fd> fds = new ArrayList<>();
+        for (int i = 0; i < pieces.size(); i++) {
+            if (pieces.get(i).fd() != null) {
+                fds.add(pieces.get(i).fd());
+            }
+        }
+        return fds;
     }
 
     /** RAM as the guest addresses it; valid until this is closed. */

@@ -98,8 +98,30 @@ final class RamFile implements AutoCloseable {
         return fd;
     }
 
+    /** A file that is handed over, with its lock, which belongs to the open file description. */
+    static RamFile adopt(RamConfig config, Fd fd) {
+        RamFile file = new RamFile(config.memPath(), fd, false);
+        try {
+            if (file.check(config) == 0 && !file.device) {
+                throw new VmmException("guest RAM file " + config.memPath() + " that is handed over is empty");
+            }
+            return file;
+        } catch (RuntimeException e) {
+            fd.close();
+            throw e;
+        }
+    }
+
     private void prepare(RamConfig config) {
         lock(config.share());
+        long size = check(config);
+        if (size == 0 && !device) {
+            resize(config.offset() + config.size());
+        }
+    }
+
+    /** What kind of file it is, and whether RAM fits it; an empty one does. Returns its size. */
+    private long check(RamConfig config) {
         fileSystem = fd.fileSystem();
         FileStat stat = fd.stat();
         long size = stat.size();
@@ -122,14 +144,13 @@ final class RamFile implements AutoCloseable {
         if (!device && (fileSystem.isTmpfs() || fileSystem.isHugetlbfs())) {
             requireRoom(config.size(), needed);
         }
-        if (size == 0 && !device) {
-            resize(needed);
-        } else if (size < needed) {
+        if (size < needed && (size > 0 || device)) {
             throw new VmmException("backing store size 0x" + Long.toHexString(size)
                     + " is too small for 'size' option 0x" + Long.toHexString(config.size())
                     + " plus 'offset' option 0x" + Long.toHexString(config.offset()) + ": give " + path
                     + " that size, or the guest less RAM");
         }
+        return size;
     }
 
     private VmmException notMemory() {

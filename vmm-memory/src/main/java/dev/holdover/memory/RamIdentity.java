@@ -49,13 +49,19 @@ public record RamIdentity(UUID id, long generation, Cause cause) {
             this.text = text;
         }
 
-        private static Cause of(int code) {
+        /** The cause of that number, null if there is none. */
+        public static Cause of(int code) {
             for (Cause cause : values()) {
                 if (cause.code == code) {
                     return cause;
                 }
             }
             return null;
+        }
+
+        /** Its number, as it is stored. */
+        public int code() {
+            return code;
         }
 
         /** As part of a sentence about RAM that has moved on. */

@@ -87,20 +87,43 @@ public final class StateLayout {
 
     /** Allocates the image, zeroed but for its header. */
     public StateImage build() {
+        return build(Arena.ofAuto().allocate(size(), StateFormat.PAGE));
+    }
+
+    /** Bytes that the image takes. */
+    public long size() {
+        long end = headerLength() + Timeline.SIZE;
+        for (int i = 0; i < sections.size(); i++) {
+            end = StateFormat.align(end + sections.get(i).length());
+        }
+        if (end > StateFormat.MAX_IMAGE) {
+            throw tooLarge("an image of " + end + " bytes", StateFormat.MAX_IMAGE);
+        }
+        return end;
+    }
+
+    private long headerLength() {
+        return StateFormat.align(StateFormat.FIXED_SIZE + config.byteSize())
+                + (long) regions.size() * StateFormat.REGION_SIZE
+                + (long) sections.size() * StateFormat.SECTION_SIZE;
+    }
+
+    /**
+     * Lays the image out in memory of the caller's.
+     *
+     * @param memory zeroed; at least {@link #size} bytes, of which the image takes just so many
+     */
+    public StateImage build(MemorySegment memory) {
         long regionTable = StateFormat.align(StateFormat.FIXED_SIZE + config.byteSize());
         long sectionTable = regionTable + (long) regions.size() * StateFormat.REGION_SIZE;
-        long headerLength = sectionTable + (long) sections.size() * StateFormat.SECTION_SIZE;
+        long headerLength = headerLength();
         long[] offsets = new long[sections.size()];
         long end = headerLength + Timeline.SIZE;
         for (int i = 0; i < offsets.length; i++) {
             offsets[i] = end;
             end = StateFormat.align(end + sections.get(i).length());
         }
-        if (end > StateFormat.MAX_IMAGE) {
-            throw tooLarge("an image of " + end + " bytes", StateFormat.MAX_IMAGE);
-        }
-
-        MemorySegment bytes = Arena.ofAuto().allocate(end, StateFormat.PAGE);
+        MemorySegment bytes = memory.asSlice(0, size());
         bytes.set(StateFormat.BIG_ENDIAN_LONG, StateFormat.MAGIC_AT, StateFormat.MAGIC);
         bytes.set(StateFormat.INT, StateFormat.VERSION_AT, StateFormat.VERSION);
         bytes.set(StateFormat.INT, StateFormat.HEADER_LENGTH_AT, (int) headerLength);

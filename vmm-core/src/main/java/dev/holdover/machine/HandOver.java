@@ -1,0 +1,181 @@
+package dev.holdover.machine;
+
+import dev.holdover.device.SerialBackend;
+import dev.holdover.handover.HandOverConnection;
+import dev.holdover.handover.Message;
+import dev.holdover.handover.Part;
+import dev.holdover.linux.Fd;
+import dev.holdover.linux.Mapping;
+import dev.holdover.linux.Memfd;
+import dev.holdover.linux.SocketFile;
+import dev.holdover.linux.VmmException;
+import dev.holdover.memory.OwnerWord;
+import dev.holdover.vmstate.StateImage;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Hands a guest to another VMM process of this host, which stands by; the outgoing side. {@link TakeOver} is the other.
+ *
+ * <p>Order and reasons:
+ *
+ * <ol>
+ *   <li>While the guest runs: the state is laid out in memory that both map, and all descriptors go over. The other side
+ *       maps RAM, makes its VM, vCPUs and devices, and says so: nothing that takes long is left.
+ *   <li>Input of the console rests, or its bytes would be read here after the state was taken.
+ *   <li>The guest stands still; the state is completed where the other side finds it.
+ *   <li>The other side applies it, takes the owner word and lets the guest run; then this machine has ended.
+ *   <li>Whatever goes wrong before that: this side keeps the owner word and the guest goes on here. If the word was taken,
+ *       it never does, whatever else is lost.
+ * </ol>
+ *
+ * <p>Disks need no sync: the host's page cache is the same for both.
+ */
+final class HandOver {
+    private static final int PREPARE_MILLIS = 30_000;
+    /** A guest that stands still is not to do so for long: if the other side is silent, it goes on here. */
+    private static final int RUN_MILLIS = 2_000;
+
+    private final Machine machine;
+    private final HandOverConnection peer;
+
+    HandOver(Machine machine, HandOverConnection peer) {
+        this.machine = machine;
+        this.peer = peer;
+    }
+
+    /**
+     * Does it; the machine has ended if this returns. Blocks until the guest runs there.
+     *
+     * @param control the control socket's listener, which goes along; null for none
+     * @throws VmmException why it was not done: the guest goes on here; or that it is lost
+     */
+    HandOverReport run(SocketFile control) {
+        long start = System.nanoTime();
+        StateDraft draft = new StateDraft(machine, SavePlan.withRam(machine.config, machine.ram, machine.ramIdentity));
+        try (Fd memory = Memfd.create("holdover-state", draft.size())) {
+            Memfd.seal(memory, Memfd.F_SEAL_GROW | Memfd.F_SEAL_SHRINK | Memfd.F_SEAL_SEAL);
+            try (Mapping mapping = Mapping.shared(memory, 0, draft.size());
+                    OwnerWord owner = OwnerWord.create()) {
+                StateImage image = draft.build(mapping.segment());
+                image.seal();
+                peer.send(new Message.Offer(parts(memory, owner, control)));
+                requireAccepted(peer.receive(PREPARE_MILLIS));
+                synchronized (machine) {
+                    return cross(draft, image, owner, start);
+                }
+            }
+        }
+    }
+
+    private List<Part> parts(Fd state, OwnerWord owner, SocketFile control) {
+        List<Part> parts = new ArrayList<>();
+        parts.add(new Part(Part.Role.STATE, "", state));
+        parts.add(new Part(Part.Role.OWNER, "", owner.fd()));
+        for (Fd fd : machine.ram.fds()) {
+            parts.add(new Part(Part.Role.RAM, "", fd));
+        }
+        machine.devices.parts(parts);
+        if (control != null) {
+            parts.add(new Part(
+                    Part.Role.CONTROL_LISTENER,
+                    control.path(),
+                    control.listener().fd()));
+        }
+        return parts;
+    }
+
+    private static void requireAccepted(Message answer) {
+        if (answer == null) {
+            throw new VmmException(
+                    "the other VMM was not ready after " + PREPARE_MILLIS / 1000 + " s: the guest stays here");
+        }
+        if (answer instanceof Message.Refuse refuse) {
+            throw new VmmException("the other VMM does not take the guest: " + refuse.why());
+        }
+        if (!(answer instanceof Message.Accept)) {
+            throw new VmmException("the other VMM answered out of turn: the guest stays here");
+        }
+    }
+
+    private HandOverReport cross(StateDraft draft, StateImage image, OwnerWord owner, long start) {
+        if (machine.isClosed()) {
+            throw new VmmException("can't hand the guest over: it has ended");
+        }
+        boolean ran = machine.state() == RunState.RUNNING;
+        SerialBackend serial = machine.devices.serial();
+        serial.suspendInput();
+        long pausedAt = System.nanoTime();
+        Message.Running running;
+        long standing;
+        long saved;
+        try {
+            machine.pause();
+            SerialBackend.Pending pending = serial.suspend();
+            standing = System.nanoTime();
+            machine.requireNotEnding();
+            draft.complete();
+            image.seal();
+            saved = System.nanoTime();
+            int raise = machine.raise == null ? 0 : machine.raise.code();
+            peer.send(new Message.State(ran, raise, pending.input(), pending.output(), pausedAt));
+            running = requireRunning(peer.receive(RUN_MILLIS), owner);
+        } catch (RuntimeException | Error e) {
+            if (!owner.keep()) {
+                running = awaitTaker(e);
+                standing = pausedAt;
+                saved = pausedAt;
+            } else {
+                serial.resume();
+                if (ran) {
+                    machine.resume();
+                }
+                throw e;
+            }
+        }
+        machine.handedOver();
+        return new HandOverReport(
+                image.size(),
+                System.nanoTime() - start,
+                standing - pausedAt,
+                saved - standing,
+                running.receivedNanos() - saved,
+                running.appliedNanos() - running.receivedNanos(),
+                running.runningNanos() - running.appliedNanos());
+    }
+
+    private static Message.Running requireRunning(Message answer, OwnerWord owner) {
+        if (answer instanceof Message.Running running && owner.isTaken()) {
+            return running;
+        }
+        if (answer instanceof Message.Refuse refuse) {
+            throw new VmmException("the other VMM could not take the guest: " + refuse.why() + "; it goes on here");
+        }
+        throw new VmmException(
+                answer == null
+                        ? "the other VMM was silent for " + RUN_MILLIS / 1000 + " s: the guest goes on here"
+                        : "the other VMM answered out of turn: the guest goes on here");
+    }
+
+    /** The guest is the other side's; what is left to find out is whether it runs. */
+    private Message.Running awaitTaker(Throwable why) {
+        try {
+            while (true) {
+                Message answer = peer.receive(-1);
+                if (answer instanceof Message.Running running) {
+                    return running;
+                }
+                if (answer instanceof Message.Refuse refuse) {
+                    throw new VmmException(refuse.why());
+                }
+            }
+        } catch (RuntimeException e) {
+            e.addSuppressed(why);
+            machine.handedOver();
+            throw new VmmException(
+                    "the other VMM took the guest and has not said since that it runs (" + e.getMessage()
+                            + "): it never runs here again",
+                    e);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+package dev.holdover.machine;
+
+import dev.holdover.device.SerialConfig;
+import dev.holdover.handover.HandOverConnection;
+import dev.holdover.linux.Fd;
+import dev.holdover.linux.Memfd;
+import dev.holdover.linux.UnixSocket;
+import dev.holdover.linux.VmmException;
+import dev.holdover.memory.FdSets;
+import dev.holdover.memory.RamConfig;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * Hands a scratch guest over within this process, so that all code of a real hand-over is loaded and has run: what the
+ * JVM does for the first time takes milliseconds, and a real hand-over is always the first.
+ */
+public final class Rehearsal {
+    private static final int RAM = 2 << 20;
+    private static final int FIRMWARE = 64 << 10;
+    /** out 0x80, al; jmp to it: exits all the time. At the reset vector. */
+    private static final int BUSY = 0xfceb80e6;
+
+    private Rehearsal() {}
+
+    /** Does it so many times; some 50 ms each. What fails throws as it would in earnest. */
+    public static void run(int rounds) {
+        for (int i = 0; i < rounds; i++) {
+            handOver();
+        }
+    }
+
+    private static void handOver() {
+        UnixSocket[] pair = UnixSocket.pair(UnixSocket.Kind.SEQPACKET);
+        Incoming incoming = new Incoming(pair[1]);
+        incoming.start();
+        try (HandOverConnection peer = new HandOverConnection(pair[0], "the rehearsal");
+                FdSets none = new FdSets();
+                Fd image = image();
+                Machine machine = new Machine(config(image), none)) {
+            machine.resume();
+            new HandOver(machine, peer).run(null);
+        } finally {
+            incoming.await();
+        }
+    }
+
+    private static MachineConfig config(Fd image) {
+        return new MachineConfig(
+                "rehearsal",
+                RamConfig.memfd(RAM),
+                1,
+                new BootSource.Firmware(Path.of("/proc/self/fd/" + image.number())),
+                new SerialConfig.Null(),
+                null,
+                List.of(),
+                List.of(),
+                true,
+                -1,
+                false);
+    }
+
+    private static Fd image() {
+        Fd image = Memfd.create("rehearsal", FIRMWARE);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment code = arena.allocateFrom(ValueLayout.JAVA_INT, BUSY);
+            image.writeFully(code, FIRMWARE - 16);
+            return image;
+        }
+    }
+
+    /** The other VMM, on a thread. */
+    private static final class Incoming extends Thread {
+        private final UnixSocket socket;
+        private RuntimeException failure;
+
+        Incoming(UnixSocket socket) {
+            super("rehearsal");
+            this.socket = socket;
+        }
+
+        @Override
+        public void run() {
+            try (HandOverConnection peer = new HandOverConnection(socket, "the rehearsal");
+                    TakeOver takeOver = new TakeOver(peer);
+                    Machine machine = takeOver.prepare()) {
+                takeOver.run();
+                machine.pause();
+            } catch (RuntimeException e) {
+                failure = e;
+            }
+        }
+
+        void await() {
+            boolean interrupted = false;
+            while (isAlive()) {
+                try {
+                    join();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+            if (interrupted) {
+                currentThread().interrupt();
+            }
+            if (failure != null) {
+                throw new VmmException("the rehearsal of a hand-over failed: " + failure.getMessage(), failure);
+            }
+        }
+    }
+}

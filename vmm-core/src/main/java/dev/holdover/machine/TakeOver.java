@@ -1,0 +1,197 @@
+package dev.holdover.machine;
+
+import dev.holdover.boot.MemoryMap;
+import dev.holdover.device.SerialBackend;
+import dev.holdover.handover.HandOverConnection;
+import dev.holdover.handover.Message;
+import dev.holdover.handover.Part;
+import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Fd;
+import dev.holdover.linux.Mapping;
+import dev.holdover.linux.Memfd;
+import dev.holdover.linux.SocketFile;
+import dev.holdover.linux.UnixSocket;
+import dev.holdover.linux.VmmException;
+import dev.holdover.memory.OwnerWord;
+import dev.holdover.memory.Ram;
+import dev.holdover.memory.RamConfig;
+import dev.holdover.memory.RamIdentity;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Takes a guest over from another VMM process of this host; the incoming side of {@link HandOver}, which has the order
+ * and its reasons.
+ *
+ * <p>The state lies in memory that the other side still maps, so it is copied before it is checked.
+ */
+public final class TakeOver implements AutoCloseable {
+    /** More than an image may have. */
+    private static final long MAX_STATE = 64L << 20;
+
+    private static final int OFFER_MILLIS = 10_000;
+    /** As long as the outgoing side may take to stop a guest whose disks are slow; its end is noticed at once. */
+    private static final int STATE_MILLIS = 120_000;
+
+    private final HandOverConnection peer;
+    private final List<Part> parts = new ArrayList<>();
+    private Machine machine;
+    private SocketFile control;
+    private OwnerWord owner;
+    private Mapping state;
+
+    public TakeOver(HandOverConnection peer) {
+        this.peer = peer;
+    }
+
+    /**
+     * Receives what is offered and makes everything that can be made while the guest runs elsewhere.
+     *
+     * @return the machine, not complete: to be listened to, and to be closed if {@link #run} fails
+     * @throws VmmException why it is not possible; the other side was told
+     */
+    public Machine prepare() {
+        try {
+            Message first = peer.receive(OFFER_MILLIS);
+            if (!(first instanceof Message.Offer offer)) {
+                throw new VmmException("no guest was offered after " + OFFER_MILLIS / 1000 + " s");
+            }
+            parts.addAll(offer.parts());
+            owner = OwnerWord.adopt(Part.require(parts, Part.Role.OWNER));
+            try (Fd memory = Part.require(parts, Part.Role.STATE)) {
+                state = mapState(memory);
+            }
+            String path = Part.text(parts, Part.Role.CONTROL_LISTENER);
+            Fd listener = Part.take(parts, Part.Role.CONTROL_LISTENER);
+            if (listener != null) {
+                control = SocketFile.adopt(new UnixSocket(listener), path);
+            }
+            try (Incoming draft = Incoming.handedOver(copy())) {
+                machine = Machine.prepare(
+                        draft.config(), draft, takeRam(draft.config().ram()), parts);
+            }
+            machine.ramIdentity = identity();
+            if (!parts.isEmpty()) {
+                throw new VmmException("a descriptor was handed over that nothing here needs: "
+                        + parts.getFirst().role());
+            }
+            peer.send(new Message.Accept());
+            return machine;
+        } catch (VmmException | ErrnoException e) {
+            refuse(e);
+            throw e;
+        }
+    }
+
+    private static Mapping mapState(Fd memory) {
+        long seals = Memfd.trySeals(memory);
+        long size = memory.stat().size();
+        if (seals < 0 || (seals & Memfd.F_SEAL_SHRINK) == 0 || size <= 0 || size > MAX_STATE) {
+            throw new VmmException(
+                    "the state that is handed over is no memfd, sealed against being cut, of up to 64 MiB");
+        }
+        return Mapping.shared(memory, 0, size);
+    }
+
+    private MemorySegment copy() {
+        MemorySegment bytes = Arena.ofAuto().allocate(state.segment().byteSize(), 4096);
+        MemorySegment.copy(state.segment(), 0, bytes, 0, bytes.byteSize());
+        return bytes;
+    }
+
+    private Ram takeRam(RamConfig config) {
+        List<Fd> fds = new ArrayList<>();
+        for (Fd fd = Part.take(parts, Part.Role.RAM); fd != null; fd = Part.take(parts, Part.Role.RAM)) {
+            fds.add(fd);
+        }
+        return Ram.adopt(config, fds, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
+    }
+
+    private RamIdentity identity() {
+        boolean file = machine.config.ram().backend() == RamConfig.Backend.FILE;
+        return file ? RamIdentity.read(machine.memory().regions().getFirst().fd()) : null;
+    }
+
+    /** The machine, after {@link #prepare}; the caller's. */
+    public Machine machine() {
+        return machine;
+    }
+
+    /** The control socket that came along, null if there was none; the caller's. */
+    public SocketFile takeControl() {
+        SocketFile taken = control;
+        control = null;
+        return taken;
+    }
+
+    /**
+     * Waits for the guest's state, and lets it run here.
+     *
+     * @throws VmmException why it does not; the other side keeps it, or was told
+     */
+    public void run() {
+        try {
+            Message message = peer.receive(STATE_MILLIS);
+            long received = System.nanoTime();
+            if (!(message instanceof Message.State arrived)) {
+                throw new VmmException("the guest's state did not come");
+            }
+            try (Incoming incoming = Incoming.handedOver(copy())) {
+                machine.complete(
+                        incoming,
+                        RamIdentity.Cause.of(arrived.raise()),
+                        new SerialBackend.Pending(arrived.input(), arrived.output()));
+            }
+            long applied = System.nanoTime();
+            if (!owner.take()) {
+                throw new VmmException("the other VMM has kept the guest: it does not run here");
+            }
+            long running = applied;
+            if (arrived.runs()) {
+                machine.resume();
+                if (machine.awaitEntered()) {
+                    running = machine.enteredNanos();
+                }
+            }
+            tell(new Message.Running(received, applied, running));
+        } catch (VmmException | ErrnoException e) {
+            refuse(e);
+            throw e;
+        }
+    }
+
+    /** The guest runs here: if the other side is gone, it need not know. */
+    private void tell(Message running) {
+        try {
+            peer.send(running);
+        } catch (VmmException e) {
+            System.err.println("vmm: the guest runs here; " + e.getMessage());
+        }
+    }
+
+    private void refuse(RuntimeException why) {
+        try {
+            peer.send(new Message.Refuse(why.getMessage()));
+        } catch (VmmException e) {
+            why.addSuppressed(e);
+        }
+    }
+
+    /** Lets go of what only the hand-over needed, the connection included; not of the machine. */
+    @Override
+    public void close() {
+        peer.close();
+        Part.closeAll(parts);
+        if (control != null) {
+            control.giveAway();
+        }
+        if (state != null) {
+            state.close();
+        }
+        if (owner != null) {
+            owner.close();
+        }
+    }
+}
