@@ -38,10 +38,17 @@ final class HandOver {
 
     private final Machine machine;
     private final HandOverConnection peer;
+    private final int runMillis;
 
     HandOver(Machine machine, HandOverConnection peer) {
+        this(machine, peer, RUN_MILLIS);
+    }
+
+    /** @param runMillis how long the other side may be silent when it has the state */
+    HandOver(Machine machine, HandOverConnection peer, int runMillis) {
         this.machine = machine;
         this.peer = peer;
+        this.runMillis = runMillis;
     }
 
     /**
@@ -119,7 +126,7 @@ final class HandOver {
             saved = System.nanoTime();
             int raise = machine.raise == null ? 0 : machine.raise.code();
             peer.send(new Message.State(ran, raise, pending.input(), pending.output(), pausedAt));
-            running = requireRunning(peer.receive(RUN_MILLIS), owner);
+            running = requireRunning(peer.receive(runMillis), owner);
         } catch (RuntimeException | Error e) {
             if (!owner.keep()) {
                 running = awaitTaker(e);
@@ -144,7 +151,7 @@ final class HandOver {
                 running.runningNanos() - running.appliedNanos());
     }
 
-    private static Message.Running requireRunning(Message answer, OwnerWord owner) {
+    private Message.Running requireRunning(Message answer, OwnerWord owner) {
         if (answer instanceof Message.Running running && owner.isTaken()) {
             return running;
         }
@@ -153,7 +160,7 @@ final class HandOver {
         }
         throw new VmmException(
                 answer == null
-                        ? "the other VMM was silent for " + RUN_MILLIS / 1000 + " s: the guest goes on here"
+                        ? "the other VMM was silent for " + runMillis + " ms: the guest goes on here"
                         : "the other VMM answered out of turn: the guest goes on here");
     }
 
