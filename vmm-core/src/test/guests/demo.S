@@ -8,6 +8,7 @@
 # RAM:    0x1000 u32 the count     0x1004 u32 lines still to come
 #         0x1008 u64 boot nonce (the TSC at the cold boot; never written again)
 #         0x1010 u32 lines to write, set before the start; 0 stands for 8
+#         0x1014 u32 the most TSC cycles between two reads of the TSC while it counted: how long it ever stood still
 
 	.include "lib/rom.S"
 	.include "lib/console.S"
@@ -16,6 +17,7 @@
 	.set LINES_LEFT, 0x1004
 	.set NONCE, 0x1008
 	.set LINES, 0x1010
+	.set GAP, 0x1014
 	.set LINE_CYCLES, 1 << 27
 
 start:
@@ -31,13 +33,22 @@ start:
 1:	mov	%eax, LINES_LEFT
 	xor	%ebp, %ebp
 	mov	%ebp, COUNT
+	mov	%ebp, GAP
 	print	"Hello from a guest.\n"
+	rdtsc
+	mov	%eax, %ebx
 
 round:
 	inc	%ebp
 	incl	COUNT
 	rdtsc
-	sub	%edi, %eax
+	mov	%eax, %ecx
+	sub	%ebx, %ecx
+	mov	%eax, %ebx
+	cmp	%ecx, GAP
+	jae	2f
+	mov	%ecx, GAP
+2:	sub	%edi, %eax
 	cmp	$LINE_CYCLES, %eax
 	jb	round
 	add	%eax, %edi
@@ -49,6 +60,8 @@ round:
 	mov	%ebp, %eax
 	call	putdec
 	print	"\n"
+	rdtsc
+	mov	%eax, %ebx
 	decl	LINES_LEFT
 	jnz	round
 

@@ -5,76 +5,187 @@ import dev.holdover.linux.Fd;
 import dev.holdover.linux.Memfd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.machine.BootSource;
+import dev.holdover.machine.HandOverReport;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.MachineConfig;
-import dev.holdover.machine.MachineEnd;
+import dev.holdover.machine.Rehearsal;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.GuestMemory;
 import dev.holdover.memory.RamConfig;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
 @Command(
         name = "demo",
         description = {
-            "Boots a built-in guest that counts in its RAM, says so on its serial port and switches itself off.",
-            "Needs nothing but /dev/kvm."
+            "Boots a built-in guest that counts in its RAM, and hands it over to a second VMM",
+            "process while it counts. The guest goes on there: the same RAM, registers and",
+            "time. Needs nothing but /dev/kvm."
         })
 final class DemoCommand implements Callable<Integer> {
     @Mixin
     HelpOption help;
 
-    private static final long RAM_SIZE = 16L << 20;
-    // Where the guest keeps its count and its boot nonce; see demo.S.
+    private static final long RAM_SIZE = 1L << 30;
+    // What the guest keeps in RAM; see demo.S.
     private static final long COUNT = 0x1000;
+    private static final long LINES_LEFT = 0x1004;
     private static final long NONCE = 0x1008;
+    private static final long LONGEST_GAP = 0x1014;
+    private static final long LINES = 0x1010;
+    /** More than it will write: how many it writes in the other VMM is set when it is there. */
+    private static final int MANY = 1000;
+
+    private static final int LINES_BEFORE = 3;
+    private static final int LINES_AFTER = 4;
+    private static final int REHEARSALS = 10;
+
+    private static final int PATIENCE_SECONDS = 60;
 
     @Override
     public Integer call() throws IOException, InterruptedException {
-        long start = System.nanoTime();
+        Path dir = Files.createTempDirectory("holdover-demo");
+        Path socket = dir.resolve("standby");
+        Process standby = null;
+        try {
+            say("a second VMM process is started, to stand by");
+            standby = startStandby(socket);
+            return run(standby, socket);
+        } finally {
+            if (standby != null) {
+                standby.destroy();
+                standby.waitFor();
+            }
+            Files.deleteIfExists(socket);
+            Files.deleteIfExists(dir);
+        }
+    }
+
+    private static int run(Process standby, Path socket) throws IOException, InterruptedException {
         try (FdSets none = new FdSets();
-                Fd image = image()) {
-            MachineConfig config = new MachineConfig(
-                    "demo",
-                    RamConfig.memfd(RAM_SIZE),
-                    1,
-                    new BootSource.Firmware(Path.of("/proc/self/fd/" + image.number())),
-                    SerialConfig.parse("stdio"),
-                    null,
-                    List.of(),
-                    List.of(),
-                    false,
-                    -1,
-                    false);
-            MachineEnd end;
-            long running;
-            long count;
-            long nonce;
-            try (Machine machine = new Machine(config, none)) {
-                System.out.println("demo: a guest with " + (RAM_SIZE >> 20) + " MiB of RAM in a memfd is made after "
-                        + millis(start) + " ms; its own words follow");
-                running = System.nanoTime();
-                machine.resume();
-                end = machine.await();
-                GuestMemory memory = machine.memory();
-                count = Integer.toUnsignedLong(memory.getInt(COUNT));
-                nonce = memory.getLong(NONCE);
+                Fd image = image();
+                Machine machine = new Machine(config(image), none)) {
+            Rehearsal.atLeast(REHEARSALS);
+            say("a guest with 1 GiB of RAM in a memfd boots in this one (pid "
+                    + ProcessHandle.current().pid() + "); its own words follow");
+            GuestMemory memory = machine.memory();
+            memory.putInt(LINES, MANY);
+            machine.resume();
+            long nonce = awaitLines(memory);
+            say("now it is handed over to the other process (pid " + standby.pid() + ")");
+            HandOverReport report = machine.handOver(socket.toString(), null);
+            long countThen = Integer.toUnsignedLong(memory.getInt(COUNT));
+            memory.putInt(LINES_LEFT, LINES_AFTER);
+            if (!standby.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS) || standby.exitValue() != 0) {
+                throw new VmmException("the demo's guest did not switch itself off in the other VMM");
             }
-            if (!(end instanceof MachineEnd.PoweredOff)) {
-                throw new VmmException("the demo's guest did not switch itself off: " + end);
+            // The other VMM has ended, the RAM is still ours, too.
+            if (memory.getLong(NONCE) != nonce) {
+                throw new VmmException("the demo's guest was booted anew, it did not go on");
             }
-            System.out.println("demo: it switched itself off after " + millis(running)
-                    + " ms; in its RAM stand the count " + count + " and its boot nonce 0x"
-                    + Long.toHexString(nonce));
+            print(report, memory, countThen, nonce);
             return ExitCode.OK;
         }
+    }
+
+    private static void print(HandOverReport report, GuestMemory memory, long countThen, long nonce) {
+        System.out.println();
+        System.out.println("the guest stood still for         " + millis(report.blackoutNanos()) + " ms");
+        System.out.println("  stopped, devices at rest        " + millis(report.pauseNanos()));
+        System.out.println(
+                "  state taken (" + report.stateBytes() / 1024 + " KiB)            " + millis(report.saveNanos()));
+        System.out.println("  state received                  " + millis(report.sendNanos()));
+        System.out.println("  state given to the other's KVM  " + millis(report.applyNanos()));
+        System.out.println("  first exit there                " + millis(report.enterNanos()));
+        System.out.println("it saw itself stand still for     " + Integer.toUnsignedLong(memory.getInt(LONGEST_GAP))
+                + " cycles of its TSC");
+        System.out.println("its count in RAM                  " + countThen + " then, "
+                + Integer.toUnsignedLong(memory.getInt(COUNT)) + " at its end");
+        System.out.println("its boot nonce                    0x" + Long.toHexString(nonce) + " then as now");
+    }
+
+    /** With three decimals, right-aligned. */
+    private static String millis(long nanos) {
+        long micros = nanos / 1000;
+        String fraction = Long.toString(1000 + micros % 1000).substring(1);
+        String text = micros / 1000 + "." + fraction;
+        return " ".repeat(Math.max(0, 8 - text.length())) + text;
+    }
+
+    private static void say(String what) {
+        System.out.println("demo: " + what);
+    }
+
+    private static long awaitLines(GuestMemory memory) throws InterruptedException {
+        long start = System.nanoTime();
+        while (memory.getInt(LINES_LEFT) != MANY - LINES_BEFORE) {
+            if (System.nanoTime() - start > PATIENCE_SECONDS * 1_000_000_000L) {
+                throw new VmmException("the demo's guest does not count");
+            }
+            TimeUnit.MILLISECONDS.sleep(1);
+        }
+        return memory.getLong(NONCE);
+    }
+
+    /** This program again, with another command; waits until it is ready. */
+    private static Process startStandby(Path socket) throws IOException {
+        List<String> command = new ArrayList<>();
+        String self = Files.readString(Path.of("/proc/self/cmdline"), StandardCharsets.UTF_8);
+        for (String word : self.split("\0", -1)) {
+            if (word.equals("demo")) {
+                break;
+            }
+            // What takes notes of this process would be written over by the other.
+            if (!word.startsWith("-XX:DumpLoadedClassList") && !word.startsWith("-XX:AOTCacheOutput")) {
+                command.add(word);
+            }
+        }
+        command.addAll(List.of("standby", "--listen", socket.toString()));
+        Process standby = new ProcessBuilder(command)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .start();
+        BufferedReader errors = standby.errorReader(StandardCharsets.UTF_8);
+        String line = errors.readLine();
+        if (line == null || !line.contains("ready")) {
+            standby.destroy();
+            throw new VmmException("the second VMM process does not start: " + line);
+        }
+        Thread passOn = new Thread("standby's messages") {
+            @Override
+            public void run() {
+                errors.lines().forEach(System.err::println);
+            }
+        };
+        passOn.setDaemon(true);
+        passOn.start();
+        return standby;
+    }
+
+    private static MachineConfig config(Fd image) {
+        return new MachineConfig(
+                "demo",
+                RamConfig.memfd(RAM_SIZE),
+                1,
+                new BootSource.Firmware(Path.of("/proc/self/fd/" + image.number())),
+                SerialConfig.parse("stdio"),
+                null,
+                List.of(),
+                List.of(),
+                false,
+                -1,
+                false);
     }
 
     /** The guest's bytes in a memfd: a file would be left behind by a signal. */
@@ -88,9 +199,5 @@ final class DemoCommand implements Callable<Integer> {
             image.writeFully(arena.allocateFrom(ValueLayout.JAVA_BYTE, bytes), 0);
         }
         return image;
-    }
-
-    private static long millis(long since) {
-        return (System.nanoTime() - since) / 1_000_000;
     }
 }

@@ -66,7 +66,7 @@ final class StandbyCommand implements Callable<Integer> {
             SocketFile itsControl;
             try (SocketFile socket = SocketFile.listen("the stand-by socket", UnixSocket.Kind.SEQPACKET, listen)) {
                 Thread leave = closeOnSignal(socket, ownControl);
-                Rehearsal.run(REHEARSALS);
+                Rehearsal.atLeast(REHEARSALS);
                 System.err.println("vmm standby: ready on " + listen);
                 TakeOver takeOver = accept(socket.listener());
                 while (!take(takeOver)) {

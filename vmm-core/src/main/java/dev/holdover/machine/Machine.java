@@ -467,7 +467,7 @@ public final class Machine implements AutoCloseable {
             SavePlan.withRam(config, ram, ramIdentity); // refuses
         }
         try (HandOverConnection peer = HandOverConnection.connect(path)) {
-            Rehearsal.run(REHEARSALS);
+            Rehearsal.atLeast(REHEARSALS);
             return new HandOver(this, peer).run(control);
         }
     }
