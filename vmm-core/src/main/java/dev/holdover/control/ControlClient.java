@@ -1,9 +1,9 @@
 package dev.holdover.control;
 
-import dev.holdover.device.EventLoop;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.UnixSocket;
 import java.lang.foreign.Arena;

@@ -2,6 +2,7 @@ package dev.holdover.device;
 
 import dev.holdover.handover.Part;
 import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Tty;
 import dev.holdover.linux.VmmException;

@@ -1,6 +1,7 @@
 package dev.holdover.device;
 
 import dev.holdover.handover.Part;
+import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

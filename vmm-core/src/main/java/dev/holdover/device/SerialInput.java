@@ -3,6 +3,7 @@ package dev.holdover.device;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

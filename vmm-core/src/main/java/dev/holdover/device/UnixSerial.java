@@ -4,6 +4,7 @@ import dev.holdover.handover.Part;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;

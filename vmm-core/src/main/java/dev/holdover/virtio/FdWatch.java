@@ -1,8 +1,8 @@
 package dev.holdover.virtio;
 
-import dev.holdover.device.EventLoop;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 
 /** Waits for a host descriptor, for just what its device can use at the moment. On the loop's thread only. */

@@ -1,9 +1,9 @@
 package dev.holdover.virtio;
 
-import dev.holdover.device.EventLoop;
 import dev.holdover.handover.Part;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
+import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Tty;
 import java.util.List;

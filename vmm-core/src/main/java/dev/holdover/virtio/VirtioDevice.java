@@ -1,8 +1,8 @@
 package dev.holdover.virtio;
 
-import dev.holdover.device.EventLoop;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.EventFd;
+import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.GuestAddressException;
 import java.util.ArrayList;

@@ -1,8 +1,8 @@
 package dev.holdover.virtio;
 
-import dev.holdover.device.EventLoop;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
+import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 import java.util.concurrent.atomic.AtomicLong;
 

@@ -1,7 +1,7 @@
 package dev.holdover.virtio;
 
-import dev.holdover.device.EventLoop;
 import dev.holdover.linux.Errno;
+import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 
 /** An entropy device: virtio 1.2, section 5.4. Fills guest buffers from /dev/urandom. */

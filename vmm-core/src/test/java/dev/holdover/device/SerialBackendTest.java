@@ -4,6 +4,7 @@ import static dev.holdover.device.HostSide.ascii;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Tty;
 import dev.holdover.linux.UnixSocket;

@@ -1,6 +1,6 @@
 package dev.holdover.virtio;
 
-import dev.holdover.device.EventLoop;
+import dev.holdover.linux.EventLoop;
 
 /** A device of two queues that copies the readable part of a request into its writable part. */
 final class EchoDevice extends VirtioDevice {

@@ -1,8 +1,5 @@
-package dev.holdover.device;
+package dev.holdover.linux;
 
-import dev.holdover.linux.Epoll;
-import dev.holdover.linux.EventFd;
-import dev.holdover.linux.Fd;
 import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.Map;
@@ -10,7 +7,7 @@ import java.util.Map;
 /**
  * One thread that waits for descriptors and calls their handlers, one at a time.
  *
- * <p>A device whose I/O may block has a loop of its own, so that it delays nobody else. Handlers run on the loop's
+ * <p>Who may block in a handler has a loop of their own, so that they delay nobody else. Handlers run on the loop's
  * thread only; so does what {@link #run} is given. A handler or task that throws ends the loop, and {@code onFailure} is
  * told. After the end, descriptors are no longer watched, and tasks run on the thread that brings them, one at a time.
  */

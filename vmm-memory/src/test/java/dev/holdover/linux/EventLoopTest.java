@@ -1,13 +1,8 @@
-package dev.holdover.device;
+package dev.holdover.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.holdover.linux.Epoll;
-import dev.holdover.linux.Errno;
-import dev.holdover.linux.ErrnoException;
-import dev.holdover.linux.EventFd;
-import dev.holdover.linux.Fd;
 import java.nio.file.Path;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -15,6 +10,7 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -71,7 +67,7 @@ class EventLoopTest {
                 keys[0] = loop.watch(a.fd(), Epoll.EPOLLIN, handler);
                 keys[1] = loop.watch(b.fd(), Epoll.EPOLLIN, handler);
             });
-            HostSide.await("a call", () -> calls.get() > 0);
+            await("a call", () -> calls.get() > 0);
             loop.runAndWait(() -> {});
             assertThat(calls).hasValue(1);
         }
@@ -145,9 +141,17 @@ class EventLoopTest {
             caller.start();
             ending.close();
             caller.join();
-            HostSide.await("51 tasks", () -> ran.get() >= 51);
+            await("51 tasks", () -> ran.get() >= 51);
             assertThat(ran).hasValue(51);
         }
         assertThat(failures).isEmpty();
+    }
+
+    private static void await(String what, BooleanSupplier condition) throws InterruptedException {
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        while (!condition.getAsBoolean()) {
+            assertThat(System.nanoTime()).as(what).isLessThan(deadline);
+            Thread.sleep(1);
+        }
     }
 }
