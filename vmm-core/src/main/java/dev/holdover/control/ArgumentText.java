@@ -1,5 +1,7 @@
 package dev.holdover.control;
 
+import dev.holdover.json.Json;
+import dev.holdover.json.JsonException;
 import dev.holdover.linux.UsageException;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -20,7 +22,7 @@ public final class ArgumentText {
                 if (object != null) {
                     return object;
                 }
-            } catch (QmpException e) {
+            } catch (JsonException e) {
                 throw new UsageException(words.getFirst() + ": " + e.getMessage());
             }
         }
@@ -41,7 +43,7 @@ public final class ArgumentText {
         try {
             Object value = Json.parse(text);
             return value == null ? text : value;
-        } catch (QmpException e) {
+        } catch (JsonException e) {
             return text;
         }
     }

@@ -1,5 +1,7 @@
 package dev.holdover.control;
 
+import dev.holdover.json.Json;
+import dev.holdover.json.JsonException;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
@@ -135,7 +137,12 @@ public final class ControlConnection implements AutoCloseable {
                 throw new VmmException(path + " sent a line of more than " + MAX_LINE + " bytes");
             }
         }
-        Map<String, Object> object = Json.object(Json.parse(line.toString(StandardCharsets.UTF_8)));
+        Map<String, Object> object;
+        try {
+            object = Json.object(Json.parse(line.toString(StandardCharsets.UTF_8)));
+        } catch (JsonException e) {
+            throw new QmpException(e.getMessage());
+        }
         if (object == null) {
             throw new VmmException(path + " is no control socket: it sent something else than a JSON object");
         }

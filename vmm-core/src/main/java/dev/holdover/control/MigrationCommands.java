@@ -1,5 +1,6 @@
 package dev.holdover.control;
 
+import dev.holdover.json.Json;
 import dev.holdover.machine.SaveOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;

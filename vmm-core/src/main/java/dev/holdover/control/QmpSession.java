@@ -1,5 +1,7 @@
 package dev.holdover.control;
 
+import dev.holdover.json.Json;
+import dev.holdover.json.JsonException;
 import dev.holdover.linux.Fd;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -37,6 +39,8 @@ final class QmpSession {
             }
             Object result = run(Request.of(object), carrier);
             return reply("return", result, object);
+        } catch (JsonException e) {
+            return error(e.getMessage());
         } catch (QmpException e) {
             return error(e, object);
         } catch (RuntimeException e) {

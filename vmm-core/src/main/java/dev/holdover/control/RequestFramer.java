@@ -1,5 +1,6 @@
 package dev.holdover.control;
 
+import dev.holdover.json.Json;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

@@ -1,4 +1,4 @@
-package dev.holdover.control;
+package dev.holdover.json;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
@@ -26,8 +26,8 @@ import java.util.List;
 import java.util.Map;
 
 /** JSON values as Java's: Map, List, String, Number, Boolean and null. Read within limits, with QMP's error texts. */
-final class Json {
-    static final int MAX_DEPTH = 64;
+public final class Json {
+    public static final int MAX_DEPTH = 64;
     private static final int MAX_NUMBER = 100;
 
     private static final JsonFactory FACTORY = JsonFactory.builder()
@@ -46,7 +46,7 @@ final class Json {
     private Json() {}
 
     /** Reads one value, in UTF-8 and with nothing behind it. */
-    static Object parse(byte[] bytes) throws QmpException {
+    public static Object parse(byte[] bytes) throws JsonException {
         String text;
         try {
             text = StandardCharsets.UTF_8
@@ -54,28 +54,28 @@ final class Json {
                     .decode(ByteBuffer.wrap(bytes))
                     .toString();
         } catch (CharacterCodingException e) {
-            throw new QmpException("JSON parse error, invalid UTF-8 sequence in string");
+            throw new JsonException("JSON parse error, invalid UTF-8 sequence in string");
         }
         return parse(text);
     }
 
-    static Object parse(String text) throws QmpException {
+    public static Object parse(String text) throws JsonException {
         try (JsonParser parser = FACTORY.createParser(text)) {
             if (parser.nextToken() == null) {
-                throw new QmpException("JSON parse error, expecting value");
+                throw new JsonException("JSON parse error, expecting value");
             }
             Object value = value(parser);
             if (parser.nextToken() != null) {
-                throw new QmpException("JSON parse error, expecting end of input");
+                throw new JsonException("JSON parse error, expecting end of input");
             }
             return value;
         } catch (StreamConstraintsException e) {
-            throw new QmpException(
+            throw new JsonException(
                     e.getOriginalMessage().contains("nesting depth")
                             ? "JSON nesting depth limit exceeded"
                             : "JSON parse error, a number of more than " + MAX_NUMBER + " digits");
         } catch (StreamReadException e) {
-            throw new QmpException("JSON parse error, " + reason(e.getOriginalMessage()));
+            throw new JsonException("JSON parse error, " + reason(e.getOriginalMessage()));
         } catch (IOException e) {
             throw new UncheckedIOException("reading a string", e);
         }
@@ -83,7 +83,7 @@ final class Json {
 
     /** A value as an object, its members in their order; null if it is none. */
     @SuppressWarnings("unchecked") // value() puts strings only as keys
-    static Map<String, Object> object(Object value) {
+    public static Map<String, Object> object(Object value) {
         return value instanceof Map ? (Map<String, Object>) value : null;
     }
 
@@ -137,7 +137,7 @@ final class Json {
     }
 
     /** On one line, as QEMU writes it. */
-    static String write(Object value) {
+    public static String write(Object value) {
         return write(
                 value,
                 new DefaultPrettyPrinter(separators())
@@ -146,7 +146,7 @@ final class Json {
     }
 
     /** On several lines, for people. */
-    static String writePretty(Object value) {
+    public static String writePretty(Object value) {
         return write(
                 value,
                 new DefaultPrettyPrinter(
