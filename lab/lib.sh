@@ -8,6 +8,9 @@
 #   guest_send, guest_expect     the two halves, for what is not a command
 #   guest_exit [SECONDS]         waits for the VMM's end; sets GUEST_CODE
 #   tap_add NAME ADDRESS/PREFIX  makes a tap in a network namespace of its own; tap_do NAME COMMAND... runs something there
+#   keep NAME...                 keeps shell variables for the stages behind a kexec (see docs/lab.md)
+#   next_stage_load              loads the kernel of the next stage
+#   next_stage COMMAND...        runs what kexecs, and waits for the end of this kernel
 #
 # LAB_VMM=qemu drives QEMU's microvm under the same KVM instead of ./vmm: the reference when a scenario is in doubt.
 
@@ -15,6 +18,10 @@ set -euo pipefail
 
 WORK=$(mktemp -d /tmp/scenario.XXXXXX)
 FAILED=0
+# What earlier stages, under the kernels before this one, have left. The share they lie on is not cached: a kexec loses nothing of it.
+[ ! -e "$LAB_OUT/failures" ] || FAILED=$(wc -l <"$LAB_OUT/failures")
+# shellcheck source=/dev/null
+[ ! -e "$LAB_OUT/kept" ] || . "$LAB_OUT/kept"
 GUEST_PID=
 GUEST_TEXT=
 GUEST_TAG=0
@@ -23,6 +30,7 @@ ok() { echo "ok: $*"; }
 fail() {
     FAILED=$((FAILED + 1))
     echo "FAIL: $*"
+    echo "stage $LAB_STAGE: $*" >>"$LAB_OUT/failures"
 }
 check() { # WHAT COMMAND...
     local what=$1
@@ -42,6 +50,7 @@ at_exit() {
     local code=$?
     trap - EXIT
     [ "$code" = 0 ] || [ "$FAILED" -gt 0 ] || fail "the scenario ended with status $code"
+    [ "$LAB_STAGE" = "$LAB_STAGES" ] || [ "$FAILED" -gt 0 ] || fail "the scenario ended in stage $LAB_STAGE of $LAB_STAGES"
     [ "$FAILED" -gt 0 ] || exit 0
     local file
     for file in "$WORK"/*.console "$WORK"/*.errors; do
@@ -204,4 +213,20 @@ tap_add() { # NAME ADDRESS/PREFIX
 }
 tap_do() { # NAME COMMAND...
     ip netns exec "$@"
+}
+
+# ---- kexec: the lab host's kernel is replaced, and the scenario started again with the next LAB_STAGE
+
+keep() { # NAME...
+    declare -p "$@" | sed 's/^declare --/declare -g/;t;s/^declare -\([a-zA-Z]\)/declare -g\1/' >>"$LAB_OUT/kept"
+}
+
+next_stage_load() { # [MORE FOR THE COMMAND LINE]
+    "$REPO/vmm" luoctl load "$LAB_KERNEL" --cmdline "$LAB_NEXT_COMMAND_LINE${1:+ $1}" || give_up "the next kernel cannot be loaded"
+}
+
+next_stage() { # COMMAND...
+    "$@" || give_up "no kexec: $* ended with status $?"
+    pause 120
+    give_up "no kexec 120 s after: $*"
 }
