@@ -52,7 +52,11 @@ final class Syscall {
     static final int UNLINK = 87;
     static final int FCHMOD = 91;
     static final int SYSINFO = 99;
+    static final int GETEUID = 107;
+    static final int GETEGID = 108;
     static final int FSTATFS = 138;
+    static final int SYNC = 162;
+    static final int REBOOT = 169;
     static final int ARCH_PRCTL = 158;
     static final int GETTID = 186;
     static final int FSETXATTR = 190;
@@ -67,6 +71,7 @@ final class Syscall {
     static final int PREADV = 295;
     static final int PWRITEV = 296;
     static final int MEMFD_CREATE = 319;
+    static final int KEXEC_FILE_LOAD = 320;
 
     private static final MethodHandle SYSCALL = bind();
 

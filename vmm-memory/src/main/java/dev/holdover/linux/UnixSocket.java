@@ -31,6 +31,9 @@ public final class UnixSocket implements AutoCloseable {
     private static final int SOL_SOCKET = 1;
     private static final int SCM_RIGHTS = 1;
     private static final int SO_PEERCRED = 17;
+    private static final int SO_RCVTIMEO = 20;
+    private static final int SO_SNDTIMEO = 21;
+    private static final int BACKLOG = 128;
     private static final int MSG_NOSIGNAL = 0x4000;
     private static final int MSG_CMSG_CLOEXEC = 0x40000000;
     private static final int MSG_CTRUNC = 0x8;
@@ -57,7 +60,7 @@ public final class UnixSocket implements AutoCloseable {
                     "bind " + path,
                     Syscall.call(Syscall.BIND, socket.fd.number(), address.address(), address.byteSize()));
             if (kind != Kind.DATAGRAM) {
-                ErrnoException.check("listen " + path, Syscall.call(Syscall.LISTEN, socket.fd.number(), 16));
+                ErrnoException.check("listen " + path, Syscall.call(Syscall.LISTEN, socket.fd.number(), BACKLOG));
             }
             return socket;
         } catch (RuntimeException e) {
@@ -68,7 +71,19 @@ public final class UnixSocket implements AutoCloseable {
 
     /** Connects to a path; blocks while the other side's backlog is full. */
     public static UnixSocket connect(Kind kind, String path) {
-        UnixSocket socket = create(kind, path, 0);
+        return connect(kind, path, 0);
+    }
+
+    /**
+     * Connects to a path without waiting; the socket is non-blocking. EAGAIN if the other side's backlog is full, as of
+     * one that does not accept.
+     */
+    public static UnixSocket connectNow(Kind kind, String path) {
+        return connect(kind, path, SOCK_NONBLOCK);
+    }
+
+    private static UnixSocket connect(Kind kind, String path, int flags) {
+        UnixSocket socket = create(kind, path, flags);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment address = address(arena, path);
             ErrnoException.check(
@@ -135,7 +150,13 @@ public final class UnixSocket implements AutoCloseable {
     }
 
     /** Who is at the other side: pid, uid and gid at the time of connect (SO_PEERCRED). */
-    public record Peer(int pid, int uid, int gid) {}
+    public record Peer(int pid, int uid, int gid) {
+        /** This process, with its effective ids. */
+        public static Peer self() {
+            return new Peer((int) Syscall.call(Syscall.GETPID), (int) Syscall.call(Syscall.GETEUID), (int)
+                    Syscall.call(Syscall.GETEGID));
+        }
+    }
 
     public Peer peer() {
         try (Arena arena = Arena.ofConfined()) {
@@ -156,6 +177,24 @@ public final class UnixSocket implements AutoCloseable {
                     cred.get(ValueLayout.JAVA_INT, 4),
                     cred.get(ValueLayout.JAVA_INT, 8));
         }
+    }
+
+    /** Bounds how long sending and receiving may block; then they answer EAGAIN. 0 for ever. */
+    public void setTimeout(int millis) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment timeval = arena.allocate(16, 8); // struct timeval: tv_sec@0, tv_usec@8
+            timeval.set(ValueLayout.JAVA_LONG, 0, millis / 1000);
+            timeval.set(ValueLayout.JAVA_LONG, 8, millis % 1000 * 1000L);
+            setOption("SO_RCVTIMEO", SO_RCVTIMEO, timeval);
+            setOption("SO_SNDTIMEO", SO_SNDTIMEO, timeval);
+        }
+    }
+
+    private void setOption(String name, int option, MemorySegment value) {
+        ErrnoException.check(
+                "setsockopt " + name,
+                Syscall.call(
+                        Syscall.SETSOCKOPT, fd.number(), SOL_SOCKET, option, value.address(), value.byteSize(), 0));
     }
 
     /**

@@ -52,6 +52,7 @@ class LayoutsTest {
         RENAMED.put("Signals.ACTION_SIZE", "sizeof(struct sigaction)");
         RENAMED.put("Signals.SET_SIZE", "sizeof(sigset_t)");
         RENAMED.put("Tty.TERMIOS_SIZE", "sizeof(struct termios)");
+        RENAMED.put("UnixSocket.BACKLOG", null);
         RENAMED.put("UnixSocket.MAX_FDS", null);
         RENAMED.put("UnixSocket.MAX_PATH", null);
         RENAMED.put("UnixSocket.MSGHDR_SIZE", "sizeof(struct msghdr)");
@@ -66,6 +67,7 @@ class LayoutsTest {
                 Fd.class,
                 FileStat.class,
                 FileSystem.class,
+                Kexec.class,
                 Mapping.class,
                 Memfd.class,
                 Signals.class,
@@ -176,6 +178,9 @@ class LayoutsTest {
             UnixSocket.Kind;      SOCK_STREAM;                               1
             UnixSocket.Kind;      SOCK_DGRAM;                                2
             UnixSocket.Kind;      SOCK_SEQPACKET;                            5
+            UnixSocket.setTimeout; offsetof(struct timeval,tv_sec);          0
+            UnixSocket.setTimeout; offsetof(struct timeval,tv_usec);         8
+            UnixSocket.setTimeout; sizeof(struct timeval);                   16
             Tty.makeRaw;          offsetof(struct termios,c_iflag);          0
             Tty.makeRaw;          offsetof(struct termios,c_cflag);          8
             Tty.makeRaw;          offsetof(struct termios,c_lflag);          12

@@ -32,8 +32,10 @@ c libc <<EOF
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kexec.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
+#include <linux/reboot.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +45,7 @@ c libc <<EOF
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/time.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -60,12 +63,13 @@ $(constants EFD_NONBLOCK EFD_CLOEXEC MFD_CLOEXEC MFD_ALLOW_SEALING MFD_EXEC F_AD
 $(constants PROT_READ PROT_WRITE MAP_SHARED MAP_PRIVATE MAP_FIXED MAP_ANONYMOUS MAP_NORESERVE MADV_HUGEPAGE \
     MADV_NOHUGEPAGE MADV_DONTDUMP MADV_POPULATE_WRITE)
 $(constants AF_UNIX SOCK_STREAM SOCK_DGRAM SOCK_SEQPACKET SOCK_CLOEXEC SOCK_NONBLOCK SOL_SOCKET SCM_RIGHTS \
-    SO_PEERCRED MSG_NOSIGNAL MSG_CMSG_CLOEXEC MSG_CTRUNC MSG_PEEK)
+    SO_PEERCRED SO_RCVTIMEO SO_SNDTIMEO MSG_NOSIGNAL MSG_CMSG_CLOEXEC MSG_CTRUNC MSG_PEEK)
+$(constants KEXEC_FILE_NO_INITRAMFS LINUX_REBOOT_MAGIC1 LINUX_REBOOT_MAGIC2 LINUX_REBOOT_CMD_KEXEC)
 $(constants S_IFMT S_IFREG S_IFDIR S_IFCHR S_IFBLK TMPFS_MAGIC HUGETLBFS_MAGIC)
 $(constants SYS_{read,write,open,close,fstat,lseek,mmap,munmap,rt_sigaction,rt_sigprocmask,ioctl,pread64,pwrite64} \
     SYS_{readv,writev,madvise,getpid,socket,connect,sendmsg,recvmsg,shutdown,bind,listen,socketpair,setsockopt} \
-    SYS_{getsockopt,fcntl,fsync,fdatasync,ftruncate,rename,unlink,fchmod,sysinfo,fstatfs,arch_prctl,gettid,fsetxattr,fgetxattr,tgkill} \
-    SYS_{epoll_ctl,epoll_pwait,fallocate,accept4,eventfd2,epoll_create1,preadv,pwritev,memfd_create})
+    SYS_{getsockopt,fcntl,fsync,fdatasync,ftruncate,rename,unlink,fchmod,sysinfo,geteuid,getegid,fstatfs,sync,reboot,arch_prctl,gettid,fsetxattr,fgetxattr,tgkill} \
+    SYS_{epoll_ctl,epoll_pwait,fallocate,accept4,eventfd2,epoll_create1,preadv,pwritev,memfd_create,kexec_file_load})
 $(struct 'struct stat' st_dev st_ino st_mode st_rdev st_size st_blksize)
 $(struct 'struct statfs' f_type f_bsize f_blocks f_bavail)
 $(struct 'struct sysinfo' totalram totalswap mem_unit)
@@ -75,6 +79,7 @@ $(struct 'struct msghdr' msg_name msg_namelen msg_iov msg_iovlen msg_control msg
 $(struct 'struct iovec' iov_base iov_len)
 $(struct 'struct cmsghdr' cmsg_len cmsg_level cmsg_type)
 $(struct 'struct ucred' pid uid gid)
+$(struct 'struct timeval' tv_sec tv_usec)
 $(struct 'struct epoll_event' events data)
 printf("CMSG_LEN(3*4) %zu\n", CMSG_LEN(3 * 4));
 printf("CMSG_SPACE(3*4) %zu\n", CMSG_SPACE(3 * 4));
