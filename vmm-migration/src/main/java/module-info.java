@@ -5,5 +5,6 @@ module dev.holdover.migration {
 
     exports dev.holdover.handover;
     exports dev.holdover.json;
+    exports dev.holdover.liveupdate;
     exports dev.holdover.vmstate;
 }

@@ -99,6 +99,15 @@ public final class Fd implements AutoCloseable {
         return name;
     }
 
+    /** The same descriptor under another name for errors; this object is closed from now on, without close(2). */
+    public Fd renamed(String to) {
+        int n = (int) NUMBER.getAndSet(this, -1);
+        if (n < 0) {
+            throw new IllegalStateException(name + " is closed");
+        }
+        return new Fd(n, to);
+    }
+
     /** A second descriptor of the same open file description: fcntl(2) F_DUPFD_CLOEXEC. */
     public Fd dup() {
         return new Fd((int) ErrnoException.check("dup " + name, tryDup(number())), name);

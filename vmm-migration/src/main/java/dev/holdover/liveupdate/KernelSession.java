@@ -1,0 +1,102 @@
+package dev.holdover.liveupdate;
+
+import static dev.holdover.liveupdate.LiveUpdateIoctl.FD_OFFSET;
+import static dev.holdover.liveupdate.LiveUpdateIoctl.FINISH_SIZE;
+import static dev.holdover.liveupdate.LiveUpdateIoctl.GET_NAME_SIZE;
+import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_FINISH;
+import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_GET_NAME;
+import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_PRESERVE_FD;
+import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_RETRIEVE_FD;
+import static dev.holdover.liveupdate.LiveUpdateIoctl.NAME_OFFSET;
+import static dev.holdover.liveupdate.LiveUpdateIoctl.PRESERVE_FD_SIZE;
+import static dev.holdover.liveupdate.LiveUpdateIoctl.TOKEN_OFFSET;
+
+import dev.holdover.linux.Errno;
+import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Fd;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/** A session of the kernel's: Documentation/userspace-api/liveupdate.rst. */
+public final class KernelSession implements Session {
+    private final Fd fd;
+    private final String name;
+
+    KernelSession(Fd fd, String name) {
+        this.fd = fd;
+        this.name = name;
+    }
+
+    /** LIVEUPDATE_SESSION_GET_NAME; null if the descriptor is no session of the kernel's. */
+    static String tryName(Fd fd) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment struct = arena.allocate(GET_NAME_SIZE, 8);
+            struct.set(ValueLayout.JAVA_INT, 0, GET_NAME_SIZE);
+            long result = fd.tryIoctl(LIVEUPDATE_SESSION_GET_NAME, struct.address());
+            if (Session.isNoSession(result)) {
+                return null;
+            }
+            ErrnoException.check("LIVEUPDATE_SESSION_GET_NAME " + fd.name(), result);
+            return SessionName.read(struct.asSlice(NAME_OFFSET));
+        }
+    }
+
+    @Override
+    public String name() {
+        return name;
+    }
+
+    /** LIVEUPDATE_SESSION_PRESERVE_FD. */
+    @Override
+    public void preserve(Fd file, long token) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment struct = arena.allocate(PRESERVE_FD_SIZE, 8);
+            struct.set(ValueLayout.JAVA_INT, 0, PRESERVE_FD_SIZE);
+            struct.set(ValueLayout.JAVA_INT, FD_OFFSET, file.number());
+            struct.set(ValueLayout.JAVA_LONG, TOKEN_OFFSET, token);
+            long result = fd.tryIoctl(LIVEUPDATE_SESSION_PRESERVE_FD, struct.address());
+            if (result < 0) {
+                throw SessionErrors.preserve(name, file.name(), token, Errno.of(-result));
+            }
+        }
+    }
+
+    /** LIVEUPDATE_SESSION_RETRIEVE_FD. */
+    @Override
+    public Fd retrieve(long token) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment struct = arena.allocate(PRESERVE_FD_SIZE, 8);
+            struct.set(ValueLayout.JAVA_INT, 0, PRESERVE_FD_SIZE);
+            struct.set(ValueLayout.JAVA_LONG, TOKEN_OFFSET, token);
+            long result = fd.tryIoctl(LIVEUPDATE_SESSION_RETRIEVE_FD, struct.address());
+            if (result < 0) {
+                throw SessionErrors.retrieve(name, token, Errno.of(-result));
+            }
+            return Fd.adopt(struct.get(ValueLayout.JAVA_INT, FD_OFFSET), Tokens.fileName(name, token));
+        }
+    }
+
+    /** LIVEUPDATE_SESSION_FINISH. */
+    @Override
+    public void finish() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment struct = arena.allocate(FINISH_SIZE, 8);
+            struct.set(ValueLayout.JAVA_INT, 0, FINISH_SIZE);
+            long result = fd.tryIoctl(LIVEUPDATE_SESSION_FINISH, struct.address());
+            if (result < 0) {
+                throw SessionErrors.finish(name, Errno.of(-result));
+            }
+        }
+    }
+
+    @Override
+    public Fd fd() {
+        return fd;
+    }
+
+    @Override
+    public void close() {
+        fd.close();
+    }
+}

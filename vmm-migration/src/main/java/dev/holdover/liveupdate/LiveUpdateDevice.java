@@ -1,0 +1,87 @@
+package dev.holdover.liveupdate;
+
+import static dev.holdover.liveupdate.LiveUpdateIoctl.CREATE_SESSION_SIZE;
+import static dev.holdover.liveupdate.LiveUpdateIoctl.FD_OFFSET;
+import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_IOCTL_CREATE_SESSION;
+import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_IOCTL_RETRIEVE_SESSION;
+import static dev.holdover.liveupdate.LiveUpdateIoctl.NAME_OFFSET;
+
+import dev.holdover.linux.Errno;
+import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Fd;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * /dev/liveupdate, the kernel's Live Update Orchestrator. One process at a time can have it open, so it is opened for a
+ * moment only: sessions go on when it is closed.
+ */
+public final class LiveUpdateDevice implements AutoCloseable {
+    public static final String PATH = "/dev/liveupdate";
+
+    private final Fd fd;
+
+    private LiveUpdateDevice(Fd fd) {
+        this.fd = fd;
+    }
+
+    /** Whether this kernel has one. */
+    static boolean exists() {
+        return Files.exists(Path.of(PATH));
+    }
+
+    /**
+     * Opens the device. The first open after a kexec reads what the last kernel left.
+     *
+     * @throws SessionException ENOENT without live update, EBUSY if a process has it open, EACCES, EIO
+     */
+    public static LiveUpdateDevice open() {
+        try {
+            return new LiveUpdateDevice(Fd.open(PATH, Fd.O_RDWR));
+        } catch (ErrnoException e) {
+            throw SessionErrors.open(PATH, e.errno());
+        }
+    }
+
+    /** LIVEUPDATE_IOCTL_CREATE_SESSION: a new outgoing session. EEXIST: one of that name is open. */
+    public Session create(String name) {
+        long result = session(LIVEUPDATE_IOCTL_CREATE_SESSION, name);
+        if (result < 0) {
+            throw SessionErrors.create(name, Errno.of(-result));
+        }
+        return opened(name, result);
+    }
+
+    /** LIVEUPDATE_IOCTL_RETRIEVE_SESSION: an incoming one. ENOENT: there is none. EINVAL: a process has it already. */
+    public Session retrieve(String name) {
+        long result = session(LIVEUPDATE_IOCTL_RETRIEVE_SESSION, name);
+        if (result < 0) {
+            throw SessionErrors.retrieveSession(name, Errno.of(-result));
+        }
+        return opened(name, result);
+    }
+
+    private static Session opened(String name, long number) {
+        return new KernelSession(Fd.adopt((int) number, "live-update session " + name), name);
+    }
+
+    private long session(int request, String name) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment struct = arena.allocate(CREATE_SESSION_SIZE, 8);
+            struct.set(ValueLayout.JAVA_INT, 0, CREATE_SESSION_SIZE);
+            if (!SessionName.write(name, struct.asSlice(NAME_OFFSET))) {
+                return -Errno.EINVAL.number();
+            }
+            long result = fd.tryIoctl(request, struct.address());
+            return result < 0 ? result : struct.get(ValueLayout.JAVA_INT, FD_OFFSET);
+        }
+    }
+
+    @Override
+    public void close() {
+        fd.close();
+    }
+}
