@@ -1,0 +1,167 @@
+package dev.holdover.liveupdate;
+
+import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.VmmException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/** Administration of luod, for root and the user that luod runs as. One call at a time; each blocks. */
+public final class LuodControl implements AutoCloseable {
+    private static final long ANSWER_SECONDS = 10;
+
+    private final String path;
+    private final LuodConnection luod;
+
+    /** Connects; throws {@link VmmException} if luod is not there. */
+    public LuodControl(String socket) {
+        path = socket;
+        try {
+            luod = new LuodConnection(socket, null);
+        } catch (ErrnoException e) {
+            throw new VmmException(
+                    "cannot reach luod at " + socket + ", " + e.errno().name() + " ("
+                            + e.errno().text() + "): is ./vmm luod running?",
+                    e);
+        }
+    }
+
+    /**
+     * How luod is.
+     *
+     * @param backend kernel or hold
+     * @param phase IDLE, or what an update is at
+     * @param clients how many have subscribed
+     * @param waiting how many guests of the last update are not up again
+     * @param obstacle why an update could not be done now, as a sentence; null for nothing
+     */
+    public record Status(String backend, String phase, long clients, long waiting, String obstacle) {}
+
+    public Status status() {
+        send("STATUS");
+        try (LuodConnection.Event event = answer("status")) {
+            Object obstacle = event.members().get("obstacle");
+            return new Status(
+                    event.text("backend"),
+                    event.text("phase"),
+                    number(event, "clients"),
+                    number(event, "waiting"),
+                    obstacle == null ? null : obstacle.toString());
+        }
+    }
+
+    /**
+     * A client or a session.
+     *
+     * @param id the client's
+     * @param uid whose it is
+     * @param pid its process; 0 if it waits for one
+     * @param state SUBSCRIBED, how far it is in an update, or UNCLAIMED, CLAIMED for a guest of the last update
+     */
+    public record Entry(String id, long uid, long pid, String state) {}
+
+    public List<Entry> list() {
+        send("LIST");
+        List<Entry> entries = new ArrayList<>();
+        while (true) {
+            try (LuodConnection.Event event = answer("list")) {
+                if (event.name().equals("END")) {
+                    return entries;
+                }
+                if (event.name().equals("CLIENT") || event.name().equals("KEPT")) {
+                    entries.add(new Entry(
+                            event.text("id"), number(event, "uid"), number(event, "pid"), event.text("state")));
+                }
+            }
+        }
+    }
+
+    private static long number(LuodConnection.Event event, String member) {
+        return event.members().get(member) instanceof Long number ? number : 0;
+    }
+
+    /** Told how an update goes. */
+    @FunctionalInterface
+    public interface Progress {
+        /** A client has come a step further: PREPARING, PREPARED, PRESERVING, READY, or waits: NAME_TAKEN. */
+        void step(String id, String step);
+    }
+
+    /**
+     * Turns the generation. With the kernel's sessions it does not return if that succeeds: the kernel is another one then.
+     * Ending the process before all clients are ready aborts it.
+     *
+     * @param force even if no client has subscribed
+     * @throws VmmException if it was refused or aborted; everything is as before
+     */
+    public void kexec(boolean force, Progress progress) {
+        Map<String, Object> command = command("KEXEC");
+        command.put("force", force);
+        luod.send(command, null);
+        while (true) {
+            try (LuodConnection.Event event = next("kexec", Long.MAX_VALUE)) {
+                switch (event.name()) {
+                    case "PROGRESS" -> progress.step(event.text("id"), event.text("step"));
+                    case "ABORTED" ->
+                        throw new VmmException("the update was aborted, guests run on: " + event.text("reason"));
+                    case "TURNED" -> {
+                        return;
+                    }
+                    default -> {
+                        // of a later version, or TURNING
+                    }
+                }
+            }
+        }
+    }
+
+    /** Ends an update that runs. */
+    public void abort() {
+        send("ABORT");
+        answer("abort").close();
+    }
+
+    /** Gives up a guest of the last update that is not up again; its RAM is freed. */
+    public void discard(String id) {
+        Map<String, Object> command = command("DISCARD");
+        command.put("id", id);
+        luod.send(command, null);
+        answer("discard").close();
+    }
+
+    private static Map<String, Object> command(String name) {
+        Map<String, Object> command = new LinkedHashMap<>();
+        command.put("cmd", name);
+        command.put("version", LuodClient.VERSION);
+        return command;
+    }
+
+    private void send(String name) {
+        luod.send(command(name), null);
+    }
+
+    private LuodConnection.Event answer(String what) {
+        return next(what, System.nanoTime() + TimeUnit.SECONDS.toNanos(ANSWER_SECONDS));
+    }
+
+    private LuodConnection.Event next(String what, long deadline) {
+        LuodConnection.Event event = luod.next(deadline);
+        if (event == null) {
+            throw new VmmException(
+                    luod.isEnded()
+                            ? "luod at " + path + " ended before it answered " + what
+                            : "luod at " + path + " does not answer " + what + " within " + ANSWER_SECONDS + " s");
+        }
+        if (event.name().equals("ERROR")) {
+            throw LuodConnection.error("luod refuses " + what, event);
+        }
+        return event;
+    }
+
+    @Override
+    public void close() {
+        luod.close();
+    }
+}
