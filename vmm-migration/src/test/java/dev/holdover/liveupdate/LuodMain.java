@@ -1,0 +1,87 @@
+package dev.holdover.liveupdate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.holdover.linux.UnixSocket;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** luod in a process of its own, that can be killed; or a client in one, as another user. */
+final class LuodMain {
+    private LuodMain() {}
+
+    /** {@code luod PATH}, or {@code say PATH LINE}, which prints the answer. */
+    public static void main(String[] args) throws Exception {
+        if (args[0].equals("say")) {
+            try (PlainClient client = new PlainClient(args[1])) {
+                System.out.println(client.say(args[2]).read());
+            }
+            return;
+        }
+        try (Luod luod = Luod.open(new LuodOptions(args[1], null, true, 30, 30))) {
+            luod.await();
+        }
+    }
+
+    static ProcessBuilder process(List<String> before, String... arguments) {
+        List<String> command = new ArrayList<>(before);
+        command.addAll(List.of(
+                System.getProperty("java.home") + "/bin/java",
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("jdk.module.path", "") + ":" + System.getProperty("java.class.path") + ":"
+                        + testClasses(),
+                "dev.holdover.liveupdate.LuodMain"));
+        command.addAll(List.of(arguments));
+        return new ProcessBuilder(command);
+    }
+
+    private static Path testClasses() {
+        return Path.of(LuodMain.class.getResource("liveupdate.txt").getPath())
+                .getParent()
+                .getParent()
+                .getParent()
+                .getParent();
+    }
+
+    /** Starts luod and waits until it accepts. */
+    static Process start(String path) throws IOException, InterruptedException {
+        Process luod = process(List.of(), "luod", path)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start();
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        while (!accepts(path)) {
+            assertThat(luod.isAlive()).as("luod runs").isTrue();
+            assertThat(System.nanoTime()).as("luod listens").isLessThan(deadline);
+            Thread.sleep(10);
+        }
+        return luod;
+    }
+
+    private static boolean accepts(String path) {
+        try {
+            UnixSocket.connect(UnixSocket.Kind.STREAM, path).close();
+            return true;
+        } catch (RuntimeException e) {
+            return false;
+        }
+    }
+
+    static void kill(Process luod) throws InterruptedException {
+        luod.destroyForcibly();
+        assertThat(luod.waitFor(20, TimeUnit.SECONDS)).as("end of luod").isTrue();
+    }
+
+    static int openFds() throws IOException {
+        try (var fds = Files.list(Path.of("/proc/self/fd"))) {
+            return (int) fds.count();
+        }
+    }
+}
