@@ -1,5 +1,6 @@
 package dev.holdover.liveupdate;
 
+import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.VmmException;
 import java.util.ArrayList;
@@ -11,6 +12,7 @@ import java.util.concurrent.TimeUnit;
 /** Administration of luod, for root and the user that luod runs as. One call at a time; each blocks. */
 public final class LuodControl implements AutoCloseable {
     private static final long ANSWER_SECONDS = 10;
+    private static final int RETRY_MILLIS = 10;
 
     private final String path;
     private final LuodConnection luod;
@@ -18,13 +20,31 @@ public final class LuodControl implements AutoCloseable {
     /** Connects; throws {@link VmmException} if luod is not there. */
     public LuodControl(String socket) {
         path = socket;
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(ANSWER_SECONDS);
+        LuodConnection connected = null;
+        while (connected == null) {
+            try {
+                connected = new LuodConnection(socket, null);
+            } catch (ErrnoException e) {
+                if (e.errno() != Errno.EAGAIN || System.nanoTime() - deadline > 0) {
+                    throw new VmmException(
+                            "cannot reach luod at " + socket + ", " + e.errno().name() + " ("
+                                    + e.errno().text() + "): is ./vmm luod running?",
+                            e);
+                }
+                awaitTurn();
+            }
+        }
+        luod = connected;
+    }
+
+    /** Many others want to connect, too. */
+    private static void awaitTurn() {
         try {
-            luod = new LuodConnection(socket, null);
-        } catch (ErrnoException e) {
-            throw new VmmException(
-                    "cannot reach luod at " + socket + ", " + e.errno().name() + " ("
-                            + e.errno().text() + "): is ./vmm luod running?",
-                    e);
+            Thread.sleep(RETRY_MILLIS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new VmmException("interrupted while connecting to luod", e);
         }
     }
 

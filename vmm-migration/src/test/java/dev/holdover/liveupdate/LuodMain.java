@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.UnixSocket;
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -79,9 +81,32 @@ final class LuodMain {
         assertThat(luod.waitFor(20, TimeUnit.SECONDS)).as("end of luod").isTrue();
     }
 
-    static int openFds() throws IOException {
-        try (var fds = Files.list(Path.of("/proc/self/fd"))) {
-            return (int) fds.count();
+    /** Waits until this many descriptors of sockets, memfds and the like are open. */
+    static void awaitFds(int count) throws IOException, InterruptedException {
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+        for (List<String> fds = fds(); fds.size() != count; fds = fds()) {
+            assertThat(System.nanoTime())
+                    .as("%s descriptors, there are %s", count, fds)
+                    .isLessThan(deadline);
+            Thread.sleep(5);
         }
+    }
+
+    /** What is open, but for files of the JVM's, which it opens as it needs them. */
+    static List<String> fds() throws IOException {
+        List<String> open = new ArrayList<>();
+        try (DirectoryStream<Path> fds = Files.newDirectoryStream(Path.of("/proc/self/fd"))) {
+            for (Path fd : fds) {
+                try {
+                    String what = Files.readSymbolicLink(fd).toString();
+                    if (!what.startsWith("/") || what.startsWith("/memfd:")) {
+                        open.add(what);
+                    }
+                } catch (NoSuchFileException e) {
+                    // closed since
+                }
+            }
+        }
+        return open;
     }
 }
