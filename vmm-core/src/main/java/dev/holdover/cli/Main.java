@@ -44,8 +44,7 @@ public final class Main {
     }
 
     private static boolean trace(CommandLine.ParseResult parsed) {
-        return parsed.hasMatchedOption("--trace")
-                || (parsed.hasSubcommand() && parsed.subcommand().hasMatchedOption("--trace"));
+        return parsed.hasMatchedOption("--trace") || (parsed.hasSubcommand() && trace(parsed.subcommand()));
     }
 
     private static int badUsage(ParameterException e, String[] args) {

@@ -31,6 +31,8 @@ import picocli.CommandLine.ScopeType;
             StandbyCommand.class,
             InspectCommand.class,
             CtlCommand.class,
+            LuodCommand.class,
+            LuoctlCommand.class,
             DoctorCommand.class,
             CompletionCommand.class,
             HelpCommand.class
