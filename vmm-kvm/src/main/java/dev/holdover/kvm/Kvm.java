@@ -5,6 +5,7 @@ import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
+import dev.holdover.linux.Xstate;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -13,6 +14,7 @@ import java.lang.foreign.ValueLayout;
 public final class Kvm implements AutoCloseable {
     private static final int API_VERSION = 12;
     private static final int MAX_MSRS = 4096;
+    private static final long KVM_X86_XCOMP_GUEST_SUPP = 0;
 
     private final Fd fd;
 
@@ -41,7 +43,27 @@ public final class Kvm implements AutoCloseable {
             throw new VmmException("/dev/kvm speaks API version " + version + ", not " + API_VERSION
                     + ": it is not the KVM this VMM knows");
         }
+        kvm.requestTiles();
         return kvm;
+    }
+
+    /**
+     * Guests get AMX only if the process has asked for it before it asks for the supported CPUID and makes a vCPU. KVM
+     * says (KVM_X86_XCOMP_GUEST_SUPP, since 5.17) whether there is anything to ask for; elsewhere guests have none.
+     */
+    private void requestTiles() {
+        try (Arena arena = Arena.ofConfined()) {
+            // struct kvm_device_attr: flags@0, group@4, attr@8, addr@16
+            MemorySegment attribute = arena.allocate(24, 8);
+            MemorySegment components = arena.allocate(8, 8);
+            attribute.set(ValueLayout.JAVA_LONG, 8, KVM_X86_XCOMP_GUEST_SUPP);
+            attribute.set(ValueLayout.JAVA_LONG, 16, components.address());
+            boolean told = fd.tryIoctl(KvmIoctl.KVM_GET_DEVICE_ATTR, attribute.address()) == 0;
+            if (told && (components.get(ValueLayout.JAVA_LONG, 0) >>> Xstate.TILE_DATA & 1) != 0) {
+                // A kernel that refuses leaves the tiles out of the supported CPUID, too.
+                Xstate.tryRequestForGuests(Xstate.TILE_DATA);
+            }
+        }
     }
 
     private static String whyNot(Errno errno) {
