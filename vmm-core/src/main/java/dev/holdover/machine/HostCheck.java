@@ -118,7 +118,7 @@ public final class HostCheck {
                 int count = 0;
                 for (int index : kvm.msrIndexes()) {
                     Msrs one = new Msrs(index);
-                    if (vcpu.getMsrs(one) == 1 && vcpu.trySetMsrs(one) == 0) {
+                    if (vcpu.tryGetMsrs(one) == 1 && vcpu.trySetMsrs(one) == 0) {
                         refused.append(count++ == 0 ? "" : ", ").append("0x").append(Integer.toHexString(index));
                     }
                 }

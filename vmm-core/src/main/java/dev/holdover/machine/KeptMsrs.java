@@ -62,6 +62,6 @@ final class KeptMsrs {
 
     private static boolean isGivenAndTaken(int index, KvmVcpu vcpu) {
         Msrs one = new Msrs(index);
-        return vcpu.getMsrs(one) == 1 && vcpu.trySetMsrs(one) == 1;
+        return vcpu.tryGetMsrs(one) == 1 && vcpu.trySetMsrs(one) == 1;
     }
 }

@@ -220,8 +220,17 @@ public final class KvmVcpu implements AutoCloseable {
     }
 
     /** KVM_GET_MSRS; returns how many were read: less than asked if KVM refused the next one. */
-    public int getMsrs(Msrs msrs) {
+    public int tryGetMsrs(Msrs msrs) {
         return (int) fd.ioctl("ioctl KVM_GET_MSRS", KvmIoctl.KVM_GET_MSRS, msrs.segment());
+    }
+
+    /** KVM_GET_MSRS of all; a refused one is named. */
+    public void getMsrs(Msrs msrs) {
+        int got = tryGetMsrs(msrs);
+        if (got < msrs.size()) {
+            throw new VmmException(
+                    "KVM of this host does not tell MSR 0x" + Integer.toHexString(msrs.index(got)) + " of vCPU " + id);
+        }
     }
 
     /** KVM_SET_MSRS; returns how many were set: less than asked if KVM refused the next one. */
