@@ -6,7 +6,7 @@ import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 import java.util.List;
 
-/** A serial port whose output goes to a file: created with mode 0644, or cut to nothing. No input. */
+/** A serial port whose output goes to a file: created with mode 0644, or cut to nothing, but for a guest that goes on. No input. */
 final class FileSerial extends SerialBackend {
     private final OutputFile file;
     private final SerialWriter writer;
@@ -47,6 +47,11 @@ final class FileSerial extends SerialBackend {
     @Override
     public boolean ready() {
         return writer.ready();
+    }
+
+    @Override
+    public void goOn() {
+        file.goOn();
     }
 
     @Override

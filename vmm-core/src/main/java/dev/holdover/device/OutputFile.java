@@ -14,6 +14,7 @@ public final class OutputFile implements AutoCloseable {
     private final Fd fd;
     private final boolean created;
     private boolean started;
+    private boolean goesOn;
 
     private OutputFile(String path, Fd fd, boolean created) {
         this.path = path;
@@ -41,13 +42,23 @@ public final class OutputFile implements AutoCloseable {
         return file;
     }
 
+    /** Before {@link #start}: the guest goes on, and so does its output, behind what is there. */
+    public void goOn() {
+        goesOn = true;
+    }
+
     /** Before the first byte. */
     public void start() {
         if (started) {
             return;
         }
         started = true;
-        if (!created && fd.stat().isRegular()) {
+        if (created || !fd.stat().isRegular()) {
+            return;
+        }
+        if (goesOn) {
+            fd.seekEnd();
+        } else {
             fd.truncate(0);
         }
     }

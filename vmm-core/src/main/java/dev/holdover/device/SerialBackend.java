@@ -90,6 +90,9 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
         return new NullSerial();
     }
 
+    /** Before {@link #start}: the guest does not begin, it goes on; what it has written stays. */
+    public void goOn() {}
+
     /** Begins to bring input to {@code uart}, and tells it when there is room for output. Once, before the guest runs. */
     public abstract void start(Uart16550 uart);
 

@@ -233,6 +233,11 @@ final class Devices implements AutoCloseable {
 
     /** Lets the console's input come; after a restore, which would throw away what came before. */
     void startInput() {
+        for (int i = 0; i < slots.size(); i++) {
+            if (slots.get(i).device() instanceof VirtioConsole console) {
+                console.startOutput();
+            }
+        }
         serial.start(com1);
     }
 
@@ -331,7 +336,7 @@ final class Devices implements AutoCloseable {
 
     /** Applies a saved state, after the interrupt controllers have theirs: a line that is high rises now. */
     void restore(Saved saved) {
-        int disk = 0;
+        serial.goOn();
         int net = 0;
         int console = 0;
         for (int i = 0; i < slots.size(); i++) {

@@ -14,7 +14,7 @@ public sealed interface ConsoleConfig {
     /** A new pseudo-terminal, whose path is printed. */
     record Pty() implements ConsoleConfig {}
 
-    /** Output into a file, which is created or cut; no input. */
+    /** Output into a file, which is created or cut, but for a guest that goes on; no input. */
     record File(String path) implements ConsoleConfig {}
 
     /** As it is given to {@link #parse}. */
@@ -40,7 +40,7 @@ public sealed interface ConsoleConfig {
     default VirtioConsole open(EventLoop.FailureHandler onFailure) {
         try {
             if (this instanceof File file) {
-                Fd output = Fd.open(file.path(), Fd.O_WRONLY | Fd.O_CREAT | Fd.O_TRUNC, 0644);
+                Fd output = Fd.open(file.path(), Fd.O_WRONLY | Fd.O_CREAT, 0644);
                 return new VirtioConsole(null, output, 0, 0, onFailure);
             }
             Tty.Pty pty = Tty.openPty();

@@ -32,6 +32,8 @@ public final class VirtioConsole extends VirtioDevice {
     private final FdWatch outputWatch;
     private volatile int columns;
     private volatile int rows;
+    /** It has a saved guest's state. */
+    private boolean goesOn;
 
     // The loop thread's.
     private boolean inputReady;
@@ -120,8 +122,21 @@ public final class VirtioConsole extends VirtioDevice {
         return new VirtioConsoleState(written, columns, rows);
     }
 
+    /** Before the guest runs: what an earlier guest wrote to the file goes, unless this is that guest. */
+    public void startOutput() {
+        if (!output.stat().isRegular()) {
+            return;
+        }
+        if (goesOn) {
+            output.seekEnd();
+        } else {
+            output.truncate(0);
+        }
+    }
+
     /** Takes over a saved state, before the transport is restored. */
     public void restore(VirtioConsoleState state) {
+        goesOn = true;
         written = state.written();
         if (columns > 0 && state.columns() > 0) {
             columns = state.columns();
