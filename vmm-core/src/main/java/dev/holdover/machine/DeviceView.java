@@ -49,8 +49,11 @@ final class DeviceView {
         } else if (name.equals(VirtioMmioState.SECTION.name())) {
             return transport(instance, VirtioMmioState.read(in));
         } else if (name.equals(VirtioBlkState.SECTION.name())) {
-            VirtioBlkState disk = VirtioBlkState.read(in);
-            return new StateGroup().number("sectors", disk.sectors()).flag("read-only", disk.readOnly());
+            VirtioBlkState disk = VirtioBlkState.read(section);
+            return new StateGroup()
+                    .number("sectors", disk.sectors())
+                    .flag("read-only", disk.readOnly())
+                    .text("id", disk.identity().id().toString());
         } else if (name.equals(VirtioNetState.SECTION.name())) {
             return new StateGroup().text("mac", text(VirtioNetState.read(in).mac()));
         } else if (name.equals(VirtioConsoleState.SECTION.name())) {

@@ -21,6 +21,7 @@ import dev.holdover.linux.EventFd;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.UsageException;
+import dev.holdover.linux.VmmException;
 import dev.holdover.memory.GuestMemory;
 import dev.holdover.virtio.Disk;
 import dev.holdover.virtio.DiskConfig;
@@ -68,6 +69,9 @@ final class Devices implements AutoCloseable {
 
     /** Text of a tap's part: the host may leave checksums and segmentation to the guest. */
     private static final String OFFLOADS = "offloads";
+
+    /** How long the guest may stand still for its devices to come to rest: longer, and it runs on instead. Nanoseconds. */
+    static final long MOST_WAIT = 5_000_000_000L;
 
     private final Bus ports = new Bus();
     private final Bus mmio = new Bus();
@@ -298,23 +302,29 @@ final class Devices implements AutoCloseable {
             I8042State keyboard,
             CmosRtcState rtc,
             List<VirtioMmioState> transports,
-            List<VirtioBlkState> disks,
             List<VirtioNetState> nets,
             List<VirtioConsoleState> consoles) {}
 
-    /** Reads the devices' sections of a state; changes nothing. */
-    Saved read(StateFile state) {
+    /**
+     * Reads the devices' sections of a state; changes nothing.
+     *
+     * @throws RestoreRefused if a disk is not the saved guest's
+     */
+    Saved read(Incoming incoming) {
+        StateFile state = incoming.state();
         List<VirtioMmioState> transports = new ArrayList<>();
-        List<VirtioBlkState> disks = new ArrayList<>();
         List<VirtioNetState> nets = new ArrayList<>();
         List<VirtioConsoleState> consoles = new ArrayList<>();
         for (Slot slot : slots) {
             int number = slot.number();
             transports.add(VirtioMmioState.read(
                     state.section(VirtioMmioState.SECTION, number).input()));
-            if (slot.device() instanceof VirtioBlk) {
-                disks.add(VirtioBlkState.read(
-                        state.section(VirtioBlkState.SECTION, number).input()));
+            if (slot.device() instanceof VirtioBlk blk) {
+                VirtioBlkState saved = VirtioBlkState.read(state.section(VirtioBlkState.SECTION, number));
+                String mismatch = blk.mismatch(saved, incoming.requiresIdentity());
+                if (mismatch != null) {
+                    throw incoming.refused(mismatch);
+                }
             } else if (slot.device() instanceof VirtioNet) {
                 nets.add(VirtioNetState.read(
                         state.section(VirtioNetState.SECTION, number).input()));
@@ -329,7 +339,6 @@ final class Devices implements AutoCloseable {
                 I8042State.read(state.section(I8042State.SECTION, 0).input()),
                 CmosRtcState.read(state.section(CmosRtcState.SECTION, 0).input()),
                 transports,
-                disks,
                 nets,
                 consoles);
     }
@@ -341,9 +350,7 @@ final class Devices implements AutoCloseable {
         int console = 0;
         for (int i = 0; i < slots.size(); i++) {
             VirtioDevice device = slots.get(i).device();
-            if (device instanceof VirtioBlk blk) {
-                blk.restore(saved.disks().get(disk++));
-            } else if (device instanceof VirtioNet card) {
+            if (device instanceof VirtioNet card) {
                 card.restore(saved.nets().get(net++));
             } else if (device instanceof VirtioConsole port) {
                 port.restore(saved.consoles().get(console++));
@@ -356,19 +363,54 @@ final class Devices implements AutoCloseable {
         rtc.restore(saved.rtc());
     }
 
-    /** Writes to storage what the guest wrote to its disks. Blocks; a failure is thrown. */
-    void syncDisks() {
-        for (Slot slot : slots) {
-            if (slot.device() instanceof VirtioBlk blk) {
+    /**
+     * Does what of a save can be done while the guest runs: writes to storage what the guest wrote to its disks. Blocks
+     * as long as that takes; a failure is thrown.
+     */
+    void prepareSave() {
+        for (int i = 0; i < slots.size(); i++) {
+            if (slots.get(i).device() instanceof VirtioBlk blk) {
                 blk.sync();
+                blk.prepareState();
             }
         }
     }
 
-    /** Lets no virtio device touch guest RAM until {@link #resume}; waits for the requests under way. */
+    /** Writes to storage what the guest wrote to its disks, while it stands still. A failure is thrown, as is a disk that hangs. */
+    void syncDisks() {
+        List<EventLoop.AwaitedTask> tasks = new ArrayList<>();
+        for (int i = 0; i < slots.size(); i++) {
+            tasks.add(slots.get(i).device() instanceof VirtioBlk blk ? blk.beginSync() : null);
+        }
+        await(tasks, "is not written to storage");
+    }
+
+    /**
+     * Lets no virtio device touch guest RAM until {@link #resume}; waits for the requests under way. If one hangs, all
+     * go on and it throws.
+     */
     void pause() {
-        for (Slot slot : slots) {
-            slot.device().pause();
+        List<EventLoop.AwaitedTask> tasks = new ArrayList<>();
+        for (int i = 0; i < slots.size(); i++) {
+            tasks.add(slots.get(i).device().beginPause());
+        }
+        try {
+            await(tasks, "has not answered the request under way");
+        } catch (RuntimeException | Error e) {
+            resume();
+            throw e;
+        }
+    }
+
+    /** Waits for a task of each slot, {@link #MOST_WAIT} in all. */
+    private void await(List<EventLoop.AwaitedTask> tasks, String failure) {
+        long deadline = System.nanoTime() + MOST_WAIT;
+        for (int i = 0; i < tasks.size(); i++) {
+            if (tasks.get(i) != null && !tasks.get(i).awaitUntil(deadline)) {
+                throw new VmmException(slots.get(i).device().name() + " " + failure + " after "
+                        + MOST_WAIT / 1_000_000_000 + " s, so the guest cannot be stopped and runs on: see what its"
+                        + " storage waits for");
+            }
         }
     }
 

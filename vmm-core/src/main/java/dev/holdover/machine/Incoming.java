@@ -46,7 +46,7 @@ public final class Incoming implements AutoCloseable {
             VirtioNetState.SECTION,
             VirtioConsoleState.SECTION);
 
-    /** How RAM is known to be the state's. */
+    /** How RAM and disks are known to be the state's. */
     private enum Trust {
         /** By what stands with it. */
         IDENTITY,
@@ -116,7 +116,7 @@ public final class Incoming implements AutoCloseable {
         return false;
     }
 
-    private RestoreRefused refused(String why) {
+    RestoreRefused refused(String why) {
         return new RestoreRefused("won't restore " + state.name() + ": " + why);
     }
 
@@ -132,6 +132,11 @@ public final class Incoming implements AutoCloseable {
 
     StateFile state() {
         return state;
+    }
+
+    /** Whether RAM and disks have to be shown to be the state's: its owner does not pass them on, the user does not force it. */
+    boolean requiresIdentity() {
+        return trust == Trust.IDENTITY;
     }
 
     VcpuSection.Contents vcpu(int id) {
@@ -201,7 +206,7 @@ public final class Incoming implements AutoCloseable {
                 requireEmpty(regions.get(i), ram);
             } else {
                 identity = RamIdentity.read(regions.get(i).fd());
-                if (trust == Trust.IDENTITY) {
+                if (requiresIdentity()) {
                     requireSame(saved.get(i), regions.get(i), identity, ram);
                 }
             }

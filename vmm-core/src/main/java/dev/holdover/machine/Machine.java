@@ -149,7 +149,7 @@ public final class Machine implements AutoCloseable {
             this.firmware = openedFirmware;
             openedDevices = new Devices(config, ram.memory(), parts, this::request, this::quit, this::failed);
             this.devices = openedDevices;
-            Devices.Saved savedDevices = incoming == null || !complete ? null : devices.read(incoming.state());
+            Devices.Saved savedDevices = incoming == null || !complete ? null : devices.read(incoming);
             CpuEntry entry = incoming == null ? loadGuest() : CpuEntry.reset();
 
             openedVm = kvm.createVm();
@@ -311,7 +311,7 @@ public final class Machine implements AutoCloseable {
 
     /** Gives a {@link #prepare prepared} machine its guest's state; it is parked then. */
     synchronized void complete(Incoming incoming, RamIdentity.Cause why, SerialBackend.Pending pending) {
-        apply(incoming, devices.read(incoming.state()), true);
+        apply(incoming, devices.read(incoming), true);
         raise = why;
         devices.serial().preload(pending);
         devices.startInput();
@@ -366,14 +366,45 @@ public final class Machine implements AutoCloseable {
     /**
      * Parks all vCPUs, then lets the devices finish what is under way, and waits until both are done. Accesses of the
      * vCPUs are completed then. Any thread but the machine's own.
+     *
+     * @throws VmmException if a device hangs; the guest runs on then
      */
     public synchronized void pause() {
         if (state != RunState.RUNNING || closed) {
             return;
         }
-        park();
-        devices.pause();
+        boolean parked = false;
+        try {
+            parkSoon();
+            devices.pause();
+            parked = true;
+        } finally {
+            if (!parked) {
+                unpark();
+            }
+        }
         change(RunState.PAUSED);
+    }
+
+    /** Parks all vCPUs; throws if one waits for a device that hangs. */
+    private void parkSoon() {
+        for (VcpuThread vcpu : vcpus) {
+            vcpu.askToPark();
+        }
+        long deadline = System.nanoTime() + Devices.MOST_WAIT;
+        for (VcpuThread vcpu : vcpus) {
+            if (!vcpu.awaitParkedUntil(deadline)) {
+                throw new VmmException("vCPU " + vcpu.vcpu().id() + " has waited for a device for "
+                        + Devices.MOST_WAIT / 1_000_000_000 + " s, so the guest cannot be stopped and runs on: see what"
+                        + " its disks and its console wait for");
+            }
+        }
+    }
+
+    private void unpark() {
+        for (VcpuThread vcpu : vcpus) {
+            vcpu.run();
+        }
     }
 
     private void park() {
@@ -425,7 +456,7 @@ public final class Machine implements AutoCloseable {
                 PageWriter pages = new PageWriter(target, image)) {
             pageWriter = pages;
             // What is written now need not be while the guest stands still.
-            devices.syncDisks();
+            devices.prepareSave();
             long stopped = System.nanoTime();
             if (ran) {
                 pause();

@@ -4,6 +4,7 @@ import dev.holdover.device.Bus;
 import dev.holdover.kvm.KvmVcpu;
 import dev.holdover.kvm.VcpuExit;
 import dev.holdover.linux.Signals;
+import java.util.concurrent.TimeUnit;
 
 /**
  * The thread that runs one vCPU and serves its exits; a small state machine: parked, running, ended.
@@ -243,19 +244,29 @@ final class VcpuThread {
 
     /** Waits until it is parked or has ended. Not from its own thread. */
     void awaitParked() {
+        awaitParkedUntil(System.nanoTime() + Long.MAX_VALUE);
+    }
+
+    /** As {@link #awaitParked}, but only up to a time of {@link System#nanoTime}; false if it was not parked by then. */
+    boolean awaitParkedUntil(long deadline) {
         boolean interrupted = false;
+        boolean is;
         synchronized (lock) {
-            while (!parked) {
+            long left = deadline - System.nanoTime();
+            while (!parked && left > 0) {
                 try {
-                    lock.wait();
+                    TimeUnit.NANOSECONDS.timedWait(lock, left);
                 } catch (InterruptedException e) {
                     interrupted = true;
                 }
+                left = deadline - System.nanoTime();
             }
+            is = parked;
         }
         if (interrupted) {
             Thread.currentThread().interrupt();
         }
+        return is;
     }
 
     /** Lets a parked vCPU run. */

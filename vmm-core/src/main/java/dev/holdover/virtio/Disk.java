@@ -5,24 +5,28 @@ import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.FileStat;
 import dev.holdover.linux.VmmException;
+import java.lang.foreign.MemorySegment;
 
 /**
  * A disk's image, a file or a block device, opened and locked: by one VMM that writes or by several that read. The lock
  * belongs to the open file description, so it goes along when the descriptor is passed on.
  */
-public final class Disk implements AutoCloseable {
+public class Disk implements AutoCloseable {
     static final int SECTOR = 512;
 
     private final Fd fd;
     private final long size;
     private final boolean readOnly;
     private final String path;
+    private final DiskIdentity.Mark mark;
 
-    private Disk(Fd fd, String path, long size, boolean readOnly) {
+    /** Also for those whose I/O is another's, as of a disk that hangs. */
+    Disk(Fd fd, String path, long size, boolean readOnly) {
         this.fd = fd;
         this.path = path;
         this.size = size;
         this.readOnly = readOnly;
+        this.mark = new DiskIdentity.Mark(fd, size, readOnly);
     }
 
     /** Opens and locks it; VmmException that says what is wrong with it and what to do. */
@@ -98,31 +102,51 @@ public final class Disk implements AutoCloseable {
         return stat.isCharacterDevice() ? "character device" : "FIFO or socket";
     }
 
-    Fd fd() {
+    final Fd fd() {
         return fd;
     }
 
+    /** preadv(2) at a byte; returns bytes, 0 at the image's end, or {@code -errno}. Blocks. */
+    long tryRead(MemorySegment iovecs, int count, long at) {
+        return fd.tryPreadv(iovecs, count, at);
+    }
+
+    /** pwritev(2) at a byte; returns bytes or {@code -errno}. Blocks. */
+    long tryWrite(MemorySegment iovecs, int count, long at) {
+        return fd.tryPwritev(iovecs, count, at);
+    }
+
+    /** fdatasync(2); returns 0 or {@code -errno}. Blocks. */
+    long trySync() {
+        return fd.tryDataSync();
+    }
+
+    /** What it is known again by. */
+    final DiskIdentity.Mark mark() {
+        return mark;
+    }
+
     /** Bytes when it was opened. */
-    long size() {
+    final long size() {
         return size;
     }
 
     /** Sectors of 512 bytes; the last one may be there in part only. */
-    long sectors() {
+    final long sectors() {
         return (size + SECTOR - 1) / SECTOR;
     }
 
-    boolean isReadOnly() {
+    final boolean isReadOnly() {
         return readOnly;
     }
 
     /** Its file's name without directories. */
-    String fileName() {
+    final String fileName() {
         return path.substring(path.lastIndexOf('/') + 1);
     }
 
     @Override
-    public void close() {
+    public final void close() {
         fd.close();
     }
 }

@@ -4,7 +4,6 @@ import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
-import dev.holdover.linux.VmmException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -65,16 +64,23 @@ public final class VirtioBlk extends VirtioDevice {
         return disk.fd();
     }
 
+    /** The device rests. Which disk it is, is told once {@link #prepareState} was called: a save does, a hand-over need not. */
     public VirtioBlkState state() {
-        return new VirtioBlkState(disk.sectors(), disk.isReadOnly());
+        return new VirtioBlkState(disk.sectors(), disk.isReadOnly(), disk.mark().identity());
     }
 
-    /** Refuses a disk that is not the one the saved guest had; VmmException. */
-    public void restore(VirtioBlkState state) {
-        if (!state.equals(state())) {
-            throw new VmmException(name() + " has " + disk.sectors() + " sectors, " + access(disk.isReadOnly())
-                    + "; the saved guest's had " + state.sectors() + ", " + access(state.readOnly()));
+    /**
+     * What speaks against this disk's being the one that the saved guest had, as a sentence; null if nothing does.
+     *
+     * @param identity whether it has to be that very disk; else one that looks alike to the guest will do
+     */
+    public String mismatch(VirtioBlkState saved, boolean identity) {
+        if (saved.sectors() != disk.sectors() || saved.readOnly() != disk.isReadOnly()) {
+            return name() + " has " + disk.sectors() + " sectors, " + access(disk.isReadOnly())
+                    + "; the saved guest's had " + saved.sectors() + ", " + access(saved.readOnly());
         }
+        String mismatch = identity ? disk.mark().mismatch(saved.identity()) : null;
+        return mismatch == null ? null : name() + " " + mismatch;
     }
 
     private static String access(boolean readOnly) {
@@ -86,7 +92,22 @@ public final class VirtioBlk extends VirtioDevice {
      * the guest will not write again what is lost with the host's page cache. ErrnoException (EIO, ENOSPC).
      */
     public void sync() {
-        ErrnoException.check("fdatasync " + disk.fd().name(), disk.fd().tryDataSync());
+        ErrnoException.check("fdatasync " + disk.fd().name(), disk.trySync());
+    }
+
+    /** As {@link #sync}, on the device's thread, and without the waiting. */
+    public EventLoop.AwaitedTask beginSync() {
+        return loop().begin(new Runnable() {
+            @Override
+            public void run() {
+                sync();
+            }
+        });
+    }
+
+    /** Does what of {@link #state} can be done while the guest runs. Blocks as reads of the image do. */
+    public void prepareState() {
+        disk.mark().prepare();
     }
 
     @Override
@@ -152,7 +173,7 @@ public final class VirtioBlk extends VirtioDevice {
         }
         long at = sector * Disk.SECTOR;
         while (data.byteSize() > 0) {
-            long n = disk.fd().tryPreadv(data.iovecs(), data.count(), at);
+            long n = disk.tryRead(data.iovecs(), data.count(), at);
             if (n > 0) {
                 data.skip(n);
                 at += n;
@@ -174,7 +195,7 @@ public final class VirtioBlk extends VirtioDevice {
         }
         long at = sector * Disk.SECTOR;
         while (data.byteSize() > 0) {
-            long n = disk.fd().tryPwritev(data.iovecs(), data.count(), at);
+            long n = disk.tryWrite(data.iovecs(), data.count(), at);
             if (n > 0) {
                 data.skip(n);
                 at += n;
@@ -201,7 +222,7 @@ public final class VirtioBlk extends VirtioDevice {
     }
 
     private byte flush() {
-        return disk.isReadOnly() || disk.fd().tryDataSync() == 0 ? S_OK : S_IOERR;
+        return disk.isReadOnly() || disk.trySync() == 0 ? S_OK : S_IOERR;
     }
 
     /** The serial number: the image's file name, padded with NULs, which names it in the guest's /dev/disk/by-id. */

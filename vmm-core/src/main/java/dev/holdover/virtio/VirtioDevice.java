@@ -248,8 +248,12 @@ public abstract class VirtioDevice implements AutoCloseable {
 
     /** Comes to an end with the request under way, then makes a change to the device that is at rest. */
     private void halt(Runnable change) {
+        beginHalt(change).await();
+    }
+
+    private EventLoop.AwaitedTask beginHalt(Runnable change) {
         halting = true;
-        loop.runAndWait(new Runnable() {
+        return loop.begin(new Runnable() {
             @Override
             public void run() {
                 halting = false;
@@ -273,7 +277,15 @@ public abstract class VirtioDevice implements AutoCloseable {
      * stay in their rings. Returns when that is so. The transport's state can be read then.
      */
     public final void pause() {
-        halt(new Runnable() {
+        beginPause().await();
+    }
+
+    /**
+     * As {@link #pause}, but does not wait: whoever does need not do so for ever. {@link #resume} takes it back, even
+     * before it has come about.
+     */
+    public final EventLoop.AwaitedTask beginPause() {
+        return beginHalt(new Runnable() {
             @Override
             public void run() {
                 paused = true;

@@ -3,11 +3,18 @@ package dev.holdover.virtio;
 import static dev.holdover.virtio.DriverQueue.Buffer.in;
 import static dev.holdover.virtio.DriverQueue.Buffer.out;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.holdover.linux.VmmException;
+import dev.holdover.device.EventLoop;
+import dev.holdover.linux.Fd;
+import dev.holdover.vmstate.SectionEntry;
+import dev.holdover.vmstate.SectionView;
+import dev.holdover.vmstate.StateOutput;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +22,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.UUID;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -65,7 +75,11 @@ class VirtioBlkTest {
     }
 
     private void start(boolean readOnly, long features, int queueSize) {
-        VirtioBlk device = new VirtioBlk(Disk.open(new DiskConfig(image.toString(), readOnly)), failures::add);
+        start(Disk.open(new DiskConfig(image.toString(), readOnly)), features, queueSize);
+    }
+
+    private void start(Disk disk, long features, int queueSize) {
+        VirtioBlk device = new VirtioBlk(disk, failures::add);
         driver = new TestDriver(ram, device);
         driver.begin(features);
         queue = driver.queue(0, queueSize);
@@ -106,7 +120,9 @@ class VirtioBlkTest {
         assertThat(driver.mmio.read(0x100, 8)).isEqualTo(SECTORS);
         assertThat(driver.mmio.read(0x10c, 4)).isEqualTo(254);
         assertThat(driver.mmio.read(0x114, 4)).isEqualTo(512);
-        assertThat(((VirtioBlk) driver.device).state()).isEqualTo(new VirtioBlkState(SECTORS, false));
+        VirtioBlkState state = ((VirtioBlk) driver.device).state();
+        assertThat(state.sectors()).isEqualTo(SECTORS);
+        assertThat(state.readOnly()).isFalse();
     }
 
     @Test
@@ -337,13 +353,141 @@ class VirtioBlkTest {
         driver.awaitBroken();
     }
 
+    /** A disk whose reads wait until the test lets them go on. */
+    private static final class HangingDisk extends Disk {
+        private final CountDownLatch reached = new CountDownLatch(1);
+        private final CountDownLatch released = new CountDownLatch(1);
+
+        HangingDisk(Path image) throws IOException {
+            super(Fd.open(image.toString(), Fd.O_RDWR), "hangs", Files.size(image), false);
+        }
+
+        @Override
+        long tryRead(MemorySegment iovecs, int count, long at) {
+            reached.countDown();
+            try {
+                assertThat(released.await(60, TimeUnit.SECONDS)).isTrue();
+            } catch (InterruptedException e) {
+                throw new AssertionError(e);
+            }
+            return super.tryRead(iovecs, count, at);
+        }
+    }
+
+    private static long soon() {
+        return System.nanoTime() + 50_000_000;
+    }
+
+    private static long latest() {
+        return System.nanoTime() + 60_000_000_000L;
+    }
+
     @Test
-    void refusesAnotherDiskThanTheSavedOne() {
+    void aRequestThatHangsHoldsUpNobodyWhoPauses() throws Exception {
+        HangingDisk disk = new HangingDisk(image);
+        start(disk, 0, 16);
+        long data = ram.allocate(1024);
+        long first = header(IN, 0);
+        long second = header(IN, 1);
+        queue.add(out(first, 16), in(data, 512), in(first + 16, 1));
+        queue.add(out(second, 16), in(data + 512, 512), in(second + 16, 1));
+        driver.kick(queue);
+        disk.reached.await();
+
+        EventLoop.AwaitedTask pause = driver.device.beginPause();
+        assertThat(pause.awaitUntil(soon())).isFalse();
+        // Given up, and tried once more.
+        driver.device.resume();
+        EventLoop.AwaitedTask again = driver.device.beginPause();
+        assertThat(again.awaitUntil(soon())).isFalse();
+        EventLoop.AwaitedTask sync = ((VirtioBlk) driver.device).beginSync();
+        assertThat(sync.awaitUntil(soon())).isFalse();
+        assertThat(status(first)).isEqualTo(0x55);
+
+        disk.released.countDown();
+        assertThat(again.awaitUntil(latest())).isTrue();
+        assertThat(pause.awaitUntil(latest())).isTrue();
+        assertThat(sync.awaitUntil(latest())).isTrue();
+        driver.settle();
+        assertThat(status(first)).isEqualTo(OK);
+        assertThat(status(second))
+                .as("of the request behind, which is not begun while paused")
+                .isIn(OK, 0x55);
+        driver.device.resume();
+        driver.await(queue, 2);
+        assertThat(status(second)).isEqualTo(OK);
+        assertThat(ram.memory.read(data, 1024)).isEqualTo(Arrays.copyOf(content, 1024));
+    }
+
+    private VirtioBlkState saved() {
         start(false, 0, 16);
         VirtioBlk device = (VirtioBlk) driver.device;
-        device.restore(new VirtioBlkState(SECTORS, false));
-        assertThatThrownBy(() -> device.restore(new VirtioBlkState(SECTORS + 1, true)))
-                .isInstanceOf(VmmException.class)
-                .hasMessage("disk disk.img has 2048 sectors, writable; the saved guest's had 2049, read-only");
+        assertThat(device.state().identity()).isEqualTo(DiskIdentity.NONE);
+        device.prepareState();
+        VirtioBlkState state = device.state();
+        driver.close();
+        driver = null;
+        return state;
+    }
+
+    private String mismatch(VirtioBlkState saved, boolean identity) {
+        try (VirtioBlk device = new VirtioBlk(Disk.open(new DiskConfig(image.toString(), false)), failures::add)) {
+            return device.mismatch(saved, identity);
+        }
+    }
+
+    @Test
+    void knowsItsDiskAgain() throws IOException {
+        VirtioBlkState saved = saved();
+        assertThat(saved.identity().pages()).hasSize(DiskIdentity.SAMPLES);
+        assertThat(mismatch(saved, true)).isNull();
+        // Where it lies does not matter, nor whether its attributes came along.
+        Path other = directory.resolve("other.img");
+        Files.copy(image, other);
+        image = other;
+        assertThat(mismatch(saved, true)).isNull();
+
+        content[512] ^= 1;
+        Files.write(image, content);
+        assertThat(mismatch(saved, true)).startsWith("disk other.img does not hold what it held");
+        assertThat(mismatch(saved, false)).isNull();
+    }
+
+    @Test
+    void tellsClonesOfOneImageApart() throws IOException {
+        VirtioBlkState saved = saved();
+        image = directory.resolve("clone.img");
+        Files.write(image, content);
+        VirtioBlkState clone = saved();
+        assumeTrue(!clone.identity().id().equals(new UUID(0, 0)), "the file system keeps no attributes");
+        assertThat(mismatch(clone, true)).isNull();
+        assertThat(mismatch(saved, true))
+                .startsWith("disk clone.img is another disk: the saved guest's has the id "
+                        + saved.identity().id());
+    }
+
+    @Test
+    void refusesADiskOfAnotherSizeOrAccess() {
+        VirtioBlkState saved = saved();
+        assertThat(mismatch(new VirtioBlkState(SECTORS + 1, true, saved.identity()), false))
+                .isEqualTo("disk disk.img has 2048 sectors, writable; the saved guest's had 2049, read-only");
+    }
+
+    @Test
+    void readsWhatVersionsWrote() {
+        MemorySegment version1 = Arena.ofAuto().allocate(32, 8);
+        version1.set(ValueLayout.JAVA_LONG, 0, SECTORS);
+        version1.set(ValueLayout.JAVA_BYTE, 8, (byte) 1);
+        assertThat(VirtioBlkState.read(section(version1, 1)))
+                .isEqualTo(new VirtioBlkState(SECTORS, true, DiskIdentity.NONE));
+
+        VirtioBlkState state = saved();
+        MemorySegment version2 = Arena.ofAuto().allocate(VirtioBlkState.SIZE, 8);
+        state.write(new StateOutput(version2));
+        assertThat(VirtioBlkState.read(section(version2, 2))).isEqualTo(state);
+    }
+
+    private static SectionView section(MemorySegment bytes, int version) {
+        return new SectionView("test", new SectionEntry("virtio-blk", 0, version, 0, bytes.byteSize(), 0), bytes);
     }
 }

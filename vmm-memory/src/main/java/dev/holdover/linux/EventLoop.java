@@ -3,6 +3,7 @@ package dev.holdover.linux;
 import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 
 /**
  * One thread that waits for descriptors and calls their handlers, one at a time.
@@ -165,21 +166,27 @@ public final class EventLoop implements AutoCloseable {
      * here, and does not end the loop.
      */
     public void runAndWait(Runnable task) {
-        if (Thread.currentThread() == thread) {
-            task.run();
-            return;
-        }
-        AwaitedTask awaited = new AwaitedTask(task);
-        run(awaited);
-        awaited.await();
+        begin(task).await();
     }
 
-    private static final class AwaitedTask implements Runnable {
+    /** As {@link #runAndWait} without the waiting, which is for the one who gets the task. */
+    public AwaitedTask begin(Runnable task) {
+        AwaitedTask awaited = new AwaitedTask(task);
+        if (Thread.currentThread() == thread) {
+            awaited.run();
+        } else {
+            run(awaited);
+        }
+        return awaited;
+    }
+
+    /** A task that somebody waits for. */
+    public static final class AwaitedTask implements Runnable {
         private final Runnable task;
         private Throwable failure;
         private boolean done;
 
-        AwaitedTask(Runnable task) {
+        private AwaitedTask(Runnable task) {
             this.task = task;
         }
 
@@ -198,11 +205,24 @@ public final class EventLoop implements AutoCloseable {
             }
         }
 
-        synchronized void await() {
+        /** Waits until it is done; what it threw comes out here. */
+        public void await() {
+            awaitUntil(System.nanoTime() + Long.MAX_VALUE);
+        }
+
+        /**
+         * As {@link #await}, but only up to a time of {@link System#nanoTime}; false if it was not done by then. It is
+         * done later all the same.
+         */
+        public synchronized boolean awaitUntil(long deadline) {
             boolean interrupted = false;
             while (!done) {
+                long left = deadline - System.nanoTime();
+                if (left <= 0) {
+                    break;
+                }
                 try {
-                    wait();
+                    TimeUnit.NANOSECONDS.timedWait(this, left);
                 } catch (InterruptedException e) {
                     interrupted = true;
                 }
@@ -216,6 +236,7 @@ public final class EventLoop implements AutoCloseable {
             if (failure instanceof Error e) {
                 throw e;
             }
+            return done;
         }
     }
 
