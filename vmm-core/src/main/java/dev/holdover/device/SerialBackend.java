@@ -171,6 +171,13 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
         }
     }
 
+    /** Waits, two seconds at most, until what the guest has sent is where it goes: before it may go on in another VMM. */
+    public final void flush() {
+        if (writer() != null) {
+            writer().flush();
+        }
+    }
+
     /** Bytes of the guest's so far that could not be written, or had no one to go to. */
     public abstract long dropped();
 

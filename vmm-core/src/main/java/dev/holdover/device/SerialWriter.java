@@ -272,8 +272,8 @@ final class SerialWriter implements SerialOutput {
         return dropped;
     }
 
-    /** Waits until all is written, or time is up. */
-    private synchronized void flush() {
+    /** Waits until all is written, as long as the end would wait at most. */
+    synchronized void flush() {
         long deadline = System.nanoTime() + whenFull.flushMillis * 1_000_000L;
         boolean interrupted = false;
         for (long millis = whenFull.flushMillis;

@@ -385,6 +385,11 @@ final class Devices implements AutoCloseable {
         await(tasks, "is not written to storage");
     }
 
+    /** Brings the guest's output to where it goes, while it stands still: a VMM that goes on has none of it. */
+    void flushOutput() {
+        serial.flush();
+    }
+
     /**
      * Lets no virtio device touch guest RAM until {@link #resume}; waits for the requests under way. If one hangs, all
      * go on and it throws.

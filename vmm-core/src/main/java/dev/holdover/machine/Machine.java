@@ -465,6 +465,7 @@ public final class Machine implements AutoCloseable {
                 requireNotEnding();
                 draft.complete();
                 devices.syncDisks();
+                devices.flushOutput();
                 plan.saveRam(ram, image, pages);
                 if (raise == null) {
                     raise = RamIdentity.Cause.WENT_ON;

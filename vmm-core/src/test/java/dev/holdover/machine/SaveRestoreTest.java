@@ -133,34 +133,6 @@ class SaveRestoreTest {
         assertThat(Files.readString(serial, StandardCharsets.ISO_8859_1)).doesNotContain("X");
     }
 
-    @ParameterizedTest
-    @ValueSource(strings = {"count.bin", "idle.elf", "regs.elf"})
-    void pulsesLeaveNoTrace(String guest) throws Exception {
-        Random random = new Random(4711);
-        Machine machine = boot(guest);
-        try {
-            machine.resume();
-            awaitCountBeyond(machine, 0);
-            long nonce = machine.memory().getLong(NONCE);
-            for (int i = 0; i < 25; i++) {
-                TimeUnit.MICROSECONDS.sleep(random.nextInt(20_000));
-                machine.save(state.toString(), KEEP);
-                int count = counter(machine);
-                machine.close();
-                machine = restore(false);
-                assertThat(counter(machine)).isEqualTo(count);
-                machine.resume();
-                awaitCountBeyond(machine, count);
-                assertThat(machine.memory().getLong(NONCE)).isEqualTo(nonce);
-            }
-            machine.pause();
-            assertThat(machine.memory().getInt(BROKEN)).isZero();
-        } finally {
-            machine.close();
-        }
-        assertThat(Files.readString(serial, StandardCharsets.ISO_8859_1)).doesNotContain("X");
-    }
-
     @Test
     void copiedRamComesBackInANewFile() throws Exception {
         int before;

@@ -1,0 +1,99 @@
+package dev.holdover.machine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Guests that go on for ever, and notice when something of them was lost; see src/test/guests. */
+public enum LivingGuest {
+    /** Real mode, every register. */
+    COUNT("count.bin", 'S', 1),
+    /** HLT, PIT, PICs. */
+    IDLE("idle.elf", 'I', 1),
+    /** CPL 3; general, SSE, AVX and debug registers, MSRs. */
+    REGS("regs.elf", 'R', 1),
+    /** PIT, LAPIC timer in all modes, a pending interrupt, TSC and kvmclock. */
+    TIMERS("timers.elf", 'T', 1),
+    /** REP OUTS, REP INS, bytes in the UART's FIFO. */
+    STRINGS("strings.elf", '\n', 1),
+    /** Two CPUs that interrupt each other. */
+    PAIR("pair.elf", 'P', 2),
+    /** A virtio disk with a request under way. */
+    DISK("disk.elf", 'D', 1);
+
+    /** Guest-physical addresses of what they keep. */
+    public static final long ROUNDS = 0x1000;
+
+    public static final long NONCE = 0x1008;
+    public static final long BROKEN = 0x1010;
+    /** Of {@link #TIMERS}. */
+    static final long KVMCLOCK = 0x1020;
+
+    private static final int DISK_SIZE = 64 * 512;
+    private static final int LETTERS = 26;
+
+    private final String file;
+    private final char first;
+    private final int cpus;
+
+    LivingGuest(String file, char first, int cpus) {
+        this.file = file;
+        this.first = first;
+        this.cpus = cpus;
+    }
+
+    private static Path disk(Path directory) {
+        return directory.resolve("disk");
+    }
+
+    /** In a directory with RAM in a file, COM1 in the file com1. */
+    Guest guest(Path directory, Path ram) throws IOException {
+        Guest guest = Guest.named(file, directory).cpus(cpus).ram("16M", ram == null ? null : "mem-path=" + ram);
+        if (this == DISK) {
+            Files.write(disk(directory), new byte[DISK_SIZE]);
+            guest.disk(disk(directory), false);
+        }
+        return guest;
+    }
+
+    /** The options of `vmm run` for the same. */
+    public List<String> options(Path directory, Path ram) throws IOException {
+        List<String> options = new ArrayList<>();
+        String image = Guest.resource("/guests/" + file).toString();
+        options.addAll(List.of(file.endsWith(".bin") ? "--bios" : "--kernel", image));
+        options.addAll(List.of("--memory", "16M", "--ram", "mem-path=" + ram, "--cpus", Integer.toString(cpus)));
+        options.addAll(List.of("--serial", "file:" + directory.resolve("com1")));
+        if (this == DISK) {
+            Files.write(disk(directory), new byte[DISK_SIZE]);
+            options.addAll(List.of("--disk", "path=" + disk(directory)));
+        }
+        return options;
+    }
+
+    /** Fails unless all that it wrote to COM1 so far hangs together. */
+    public void assertUnbroken(Path directory) throws IOException {
+        String output = Files.readString(directory.resolve("com1"), StandardCharsets.ISO_8859_1);
+        if (this == IDLE || this == REGS) {
+            assertThat(output).matches(first + "\\.*");
+            return;
+        }
+        int period = this == STRINGS ? LETTERS + 1 : LETTERS;
+        int start = this == STRINGS ? 0 : 1;
+        assertThat(this == STRINGS || output.charAt(0) == first)
+                .as("begins with " + first)
+                .isTrue();
+        for (int i = start; i < output.length(); i++) {
+            int place = (i - start) % period;
+            char wanted = place == LETTERS ? '\n' : (char) ('a' + place);
+            if (output.charAt(i) != wanted) {
+                throw new AssertionError("COM1 is broken at " + i + ": ..."
+                        + output.substring(Math.max(0, i - 60), Math.min(output.length(), i + 60)));
+            }
+        }
+    }
+}

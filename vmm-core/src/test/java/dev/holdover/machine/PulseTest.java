@@ -1,0 +1,102 @@
+package dev.holdover.machine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.holdover.memory.FdSets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Guests saved at random points, taken apart and restored, again and again: their output never breaks. */
+@Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class PulseTest {
+    private static final int PULSES = 30;
+    private static final int MAX_MICROS = 20_000;
+    private static final SaveOptions KEEP = new SaveOptions(true, false);
+
+    @TempDir
+    Path directory;
+
+    private final FdSets fdsets = new FdSets();
+    private Path ram;
+    private Path state;
+
+    @BeforeEach
+    void makeRam() throws Exception {
+        ram = Files.createTempFile(Path.of("/dev/shm"), "holdover-test", ".ram");
+        state = directory.resolve("state");
+    }
+
+    @AfterEach
+    void removeRam() throws Exception {
+        fdsets.close();
+        Files.deleteIfExists(ram);
+    }
+
+    private Machine restore() {
+        try (Incoming incoming = new Incoming(state.toString(), false)) {
+            return Machine.restore(incoming.config(), fdsets, incoming);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void theOutputIsUnbroken(LivingGuest guest) throws Exception {
+        Random random = new Random(guest.name().hashCode());
+        Machine machine = guest.guest(directory, ram).machine();
+        try {
+            machine.resume();
+            Guest.awaitCount(machine);
+            long nonce = machine.memory().getLong(LivingGuest.NONCE);
+            for (int i = 0; i < PULSES; i++) {
+                TimeUnit.MICROSECONDS.sleep(random.nextInt(MAX_MICROS));
+                machine.save(state.toString(), KEEP);
+                int rounds = machine.memory().getInt(LivingGuest.ROUNDS);
+                machine.close();
+                machine = restore();
+                assertThat(machine.memory().getInt(LivingGuest.ROUNDS)).isEqualTo(rounds);
+                machine.resume();
+                Guest.awaitCount(machine);
+                assertThat(machine.memory().getLong(LivingGuest.NONCE)).isEqualTo(nonce);
+            }
+            machine.pause();
+            assertThat(machine.memory().getInt(LivingGuest.BROKEN)).isZero();
+        } finally {
+            machine.close();
+        }
+        guest.assertUnbroken(directory);
+    }
+
+    /** What docs/vmstate.md says of a guest's time: it goes on where it stood. */
+    @Test
+    void timeStandsStillWhileAGuestIsAway() throws Exception {
+        long before;
+        try (Machine machine = LivingGuest.TIMERS.guest(directory, ram).machine()) {
+            machine.resume();
+            Guest.awaitCount(machine);
+            machine.save(state.toString(), KEEP);
+            before = machine.memory().getLong(LivingGuest.KVMCLOCK);
+            assertThat(before).as("this KVM has a kvmclock").isPositive();
+        }
+        TimeUnit.SECONDS.sleep(5);
+        try (Machine machine = restore()) {
+            assertThat(machine.memory().getLong(LivingGuest.KVMCLOCK)).isEqualTo(before);
+            machine.resume();
+            Guest.await("time goes on", () -> machine.memory().getLong(LivingGuest.KVMCLOCK) != before);
+            long after = machine.memory().getLong(LivingGuest.KVMCLOCK);
+            assertThat(after - before).as("nanoseconds of guest time").isBetween(1L, 4_000_000_000L);
+            Guest.awaitCount(machine);
+            machine.pause();
+            assertThat(machine.memory().getInt(LivingGuest.BROKEN)).isZero();
+        }
+        LivingGuest.TIMERS.assertUnbroken(directory);
+    }
+}
