@@ -2,7 +2,14 @@ package dev.holdover.machine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.device.Uart16550State;
+import dev.holdover.kvm.state.Regs;
+import dev.holdover.kvm.state.VcpuState;
+import dev.holdover.memory.GuestMemory;
+import dev.holdover.virtio.VirtQueueState;
+import dev.holdover.virtio.VirtioMmioState;
 import java.io.IOException;
+import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,6 +43,13 @@ public enum LivingGuest {
 
     private static final int DISK_SIZE = 64 * 512;
     private static final int LETTERS = 26;
+
+    private static final int STRING = 14;
+    private static final int MP_STATE_HALTED = 3;
+    private static final int LAPIC_IRR = 0x200;
+    private static final int TIMER_VECTOR = 0x40;
+    private static final int REP_INSB = 0x6cf3;
+    private static final int REP_OUTSB = 0x6ef3;
 
     private final String file;
     private final char first;
@@ -73,6 +87,41 @@ public enum LivingGuest {
             options.addAll(List.of("--disk", "path=" + disk(directory)));
         }
         return options;
+    }
+
+    /** Whether a state of it was saved in the moment that the guest is there for. */
+    boolean isCaught(Incoming incoming, GuestMemory memory) {
+        VcpuState vcpu = incoming.vcpu(0).state();
+        return switch (this) {
+            case COUNT, REGS -> true;
+            case IDLE -> vcpu.mpState().get(ValueLayout.JAVA_INT, 0) == MP_STATE_HALTED;
+            case TIMERS -> (vcpu.lapic().get(ValueLayout.JAVA_INT, LAPIC_IRR + 0x10 * (TIMER_VECTOR / 32)) & 1) != 0;
+            case STRINGS -> isAmidString(vcpu.regs(), memory) && unreadBytes(incoming) > 0;
+            case PAIR -> incoming.vcpu(1).state().mpState().get(ValueLayout.JAVA_INT, 0) == MP_STATE_HALTED;
+            case DISK -> isUnderWay(incoming, memory);
+        };
+    }
+
+    private static boolean isAmidString(Regs regs, GuestMemory memory) {
+        int instruction = memory.getInt(regs.get(Regs.RIP)) & 0xffff;
+        long left = regs.get(Regs.RCX);
+        return (instruction == REP_INSB || instruction == REP_OUTSB) && left > 0 && left < STRING;
+    }
+
+    private static int unreadBytes(Incoming incoming) {
+        return Uart16550State.read(
+                        incoming.state().section(Uart16550State.SECTION, 0).input())
+                .received()
+                .length;
+    }
+
+    /** Given to the device, and not yet come back. */
+    private static boolean isUnderWay(Incoming incoming, GuestMemory memory) {
+        VirtQueueState queue = VirtioMmioState.read(
+                        incoming.state().section(VirtioMmioState.SECTION, 0).input())
+                .queues()
+                .getFirst();
+        return queue.ready() && memory.getInt(queue.available()) >>> 16 != queue.nextUsed();
     }
 
     /** Fails unless all that it wrote to COM1 so far hangs together. */

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.holdover.linux.VmmException;
+import dev.holdover.memory.FdSets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -11,10 +12,11 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Machines that are closed, or could not be made, leave no descriptor, mapping or thread. */
-@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class MachineLeakTest {
     private static final int MACHINES = 200;
     private static final int FAILURES = 50;
+    private static final int ROUNDS = LongRun.rounds(300, 1000);
     private static final int WARM_UP = 5;
     /** The JVM maps code and heap as it likes, but not one mapping a machine. */
     private static final int JVM_MAPPINGS = 40;
@@ -48,6 +50,40 @@ class MachineLeakTest {
             }
         }
         assertNoGrowth(before);
+    }
+
+    @Test
+    void manySavesAndRestoresInOneProcess() throws Exception {
+        Path disk = Files.write(directory.resolve("disk"), new byte[512]);
+        Path ram = Files.createTempFile(Path.of("/dev/shm"), "holdover-test", ".ram");
+        String state = directory.resolve("state").toString();
+        Guest guest = Guest.named("count.bin", directory)
+                .ram("16M", "mem-path=" + ram)
+                .cpus(2)
+                .rng()
+                .disk(disk, false)
+                .console(directory.resolve("console"));
+        Machine machine = guest.machine();
+        try (FdSets fdsets = new FdSets()) {
+            Footprint before = null;
+            machine.resume();
+            for (int i = 0; i < WARM_UP + ROUNDS; i++) {
+                if (i == WARM_UP) {
+                    before = Footprint.now();
+                }
+                Guest.awaitCount(machine);
+                machine.save(state, new SaveOptions(true, false));
+                machine.close();
+                try (Incoming incoming = new Incoming(state, false)) {
+                    machine = Machine.restore(incoming.config(), fdsets, incoming);
+                }
+                machine.resume();
+            }
+            assertNoGrowth(before);
+        } finally {
+            machine.close();
+            Files.deleteIfExists(ram);
+        }
     }
 
     @Test

@@ -19,6 +19,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 @Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PulseTest {
     private static final int PULSES = 30;
+    private static final int MOST_PULSES = 1000;
     private static final int MAX_MICROS = 20_000;
     private static final SaveOptions KEEP = new SaveOptions(true, false);
 
@@ -47,6 +48,12 @@ class PulseTest {
         }
     }
 
+    private boolean isCaught(LivingGuest guest, Machine machine) {
+        try (Incoming incoming = new Incoming(state.toString(), false)) {
+            return guest.isCaught(incoming, machine.memory());
+        }
+    }
+
     @ParameterizedTest
     @EnumSource
     void theOutputIsUnbroken(LivingGuest guest) throws Exception {
@@ -56,9 +63,11 @@ class PulseTest {
             machine.resume();
             Guest.awaitCount(machine);
             long nonce = machine.memory().getLong(LivingGuest.NONCE);
-            for (int i = 0; i < PULSES; i++) {
+            int caught = 0;
+            for (int i = 0; i < PULSES || (caught == 0 && i < MOST_PULSES); i++) {
                 TimeUnit.MICROSECONDS.sleep(random.nextInt(MAX_MICROS));
                 machine.save(state.toString(), KEEP);
+                caught += isCaught(guest, machine) ? 1 : 0;
                 int rounds = machine.memory().getInt(LivingGuest.ROUNDS);
                 machine.close();
                 machine = restore();
@@ -67,6 +76,9 @@ class PulseTest {
                 Guest.awaitCount(machine);
                 assertThat(machine.memory().getLong(LivingGuest.NONCE)).isEqualTo(nonce);
             }
+            assertThat(caught)
+                    .as("states in the moment that the guest is there for")
+                    .isPositive();
             machine.pause();
             assertThat(machine.memory().getInt(LivingGuest.BROKEN)).isZero();
         } finally {

@@ -1,0 +1,161 @@
+package dev.holdover.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** The VMM in a process of its own, driven over its control socket. Nothing here waits for ever. */
+final class ChildVmm {
+    private static final long MOST_NANOS = 60_000_000_000L;
+
+    private final Path errors;
+    private final Process process;
+    private final SocketChannel channel;
+    private final Selector selector;
+    private final StringBuilder received = new StringBuilder();
+
+    private ChildVmm(Path errors, Process process, SocketChannel channel) throws IOException {
+        this.errors = errors;
+        this.process = process;
+        this.channel = channel;
+        channel.configureBlocking(false);
+        this.selector = Selector.open();
+        channel.register(selector, SelectionKey.OP_READ);
+    }
+
+    /** Starts it with `--control` added, and negotiates. */
+    static ChildVmm start(Path directory, List<String> arguments) throws IOException, InterruptedException {
+        Path control = directory.resolve("control");
+        Path errors = directory.resolve("errors");
+        Files.deleteIfExists(control);
+        List<String> all = new ArrayList<>(arguments);
+        all.addAll(List.of("--control", control.toString()));
+        Process process = new ProcessBuilder(Shell.vmm("", all.toArray(new String[0])))
+                .redirectInput(Path.of("/dev/null").toFile())
+                .redirectOutput(errors.toFile())
+                .redirectErrorStream(true)
+                .start();
+        try {
+            ChildVmm vmm = new ChildVmm(errors, process, connect(control, process, errors));
+            assertThat(vmm.line()).contains("QMP");
+            vmm.ask("{'execute': 'qmp_capabilities'}");
+            return vmm;
+        } catch (IOException | InterruptedException | RuntimeException | Error e) {
+            process.destroyForcibly();
+            throw e;
+        }
+    }
+
+    private static SocketChannel connect(Path control, Process process, Path errors)
+            throws IOException, InterruptedException {
+        long start = System.nanoTime();
+        while (true) {
+            SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
+            try {
+                channel.connect(UnixDomainSocketAddress.of(control));
+                return channel;
+            } catch (IOException e) {
+                channel.close();
+                boolean late = System.nanoTime() - start > MOST_NANOS;
+                if (late || !process.isAlive()) {
+                    throw new AssertionError("no control socket: " + Files.readString(errors), e);
+                }
+            }
+            TimeUnit.MILLISECONDS.sleep(2);
+        }
+    }
+
+    private String line() throws IOException {
+        long deadline = System.nanoTime() + MOST_NANOS;
+        ByteBuffer buffer = ByteBuffer.allocate(65536);
+        int end;
+        while ((end = received.indexOf("\r\n")) < 0) {
+            long left = (deadline - System.nanoTime()) / 1_000_000;
+            assertThat(left).as("milliseconds left to wait for an answer").isPositive();
+            selector.select(left);
+            selector.selectedKeys().clear();
+            int n = channel.read(buffer.clear());
+            if (n < 0) {
+                throw new IOException("the VMM closed its control socket: " + Files.readString(errors));
+            }
+            received.append(new String(buffer.array(), 0, n, StandardCharsets.UTF_8));
+        }
+        String line = received.substring(0, end);
+        received.delete(0, end + 2);
+        return line;
+    }
+
+    /** Sends a request and does not wait for what comes of it. */
+    void send(String request) throws IOException {
+        ByteBuffer bytes = ByteBuffer.wrap((request + "\n").getBytes(StandardCharsets.UTF_8));
+        while (bytes.hasRemaining()) {
+            channel.write(bytes);
+        }
+    }
+
+    /** The reply to a request, without the events before it. */
+    String ask(String request) throws IOException {
+        send(request);
+        String line = line();
+        while (line.contains("\"event\": ")) {
+            line = line();
+        }
+        return line;
+    }
+
+    /** Prepares a save that leaves RAM where it is. */
+    void keepRam() throws IOException {
+        assertThat(ask("{'execute': 'migrate-set-capabilities', 'arguments': {'capabilities':"
+                        + " [{'capability': 'x-ignore-shared', 'state': true}]}}"))
+                .isEqualTo("{\"return\": {}}");
+        assertThat(ask("{'execute': 'migrate-set-parameters', 'arguments': {'mode': 'cpr-reboot'}}"))
+                .isEqualTo("{\"return\": {}}");
+    }
+
+    static String migrate(Path state) {
+        return "{'execute': 'migrate', 'arguments': {'uri': 'file:" + state + "'}}";
+    }
+
+    /** Saves the guest and waits for it; what query-migrate says then. */
+    String save(Path state) throws IOException, InterruptedException {
+        keepRam();
+        assertThat(ask(migrate(state))).isEqualTo("{\"return\": {}}");
+        long start = System.nanoTime();
+        while (true) {
+            String answer = ask("{'execute': 'query-migrate'}");
+            if (answer.contains("\"completed\"")) {
+                return answer;
+            }
+            assertThat(answer).doesNotContain("failed");
+            assertThat(System.nanoTime() - start).as("nanoseconds of a save").isLessThan(MOST_NANOS);
+            TimeUnit.MILLISECONDS.sleep(1);
+        }
+    }
+
+    /** SIGKILL, and its end. */
+    void kill() throws InterruptedException {
+        process.destroyForcibly();
+        assertThat(process.waitFor(30, TimeUnit.SECONDS))
+                .as("end after SIGKILL")
+                .isTrue();
+    }
+
+    /** Kills it, if it lives, and lets go of its socket. */
+    void end() throws IOException, InterruptedException {
+        kill();
+        selector.close();
+        channel.close();
+    }
+}
