@@ -114,8 +114,9 @@ guest_start() {
 }
 
 # Takes a saved guest up again; its console goes on where the saved one's ended.
-guest_restore() { # STATE CONTROL
+guest_restore() { # STATE CONTROL [TAP]
     local inside=()
+    [ $# -lt 3 ] || inside=(ip netns exec "$3")
     VMM=("$REPO/vmm" restore "$1" --control "$2")
     guest_launch
 }

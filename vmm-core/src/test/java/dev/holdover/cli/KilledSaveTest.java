@@ -42,7 +42,6 @@ class KilledSaveTest {
     private ChildVmm vmm;
     private int refused;
     private int restored;
-    private int parts;
 
     @BeforeEach
     void names() throws IOException {
@@ -68,15 +67,12 @@ class KilledSaveTest {
     }
 
     /** What a VMM that was killed left beside: never under the state's name. */
-    private int removeParts() throws IOException {
-        int count = 0;
+    private void removeParts() throws IOException {
         try (DirectoryStream<Path> found = Files.newDirectoryStream(directory, "state.part-*")) {
             for (Path part : found) {
                 Files.delete(part);
-                count++;
             }
         }
-        return count;
     }
 
     @Test
@@ -90,7 +86,7 @@ class KilledSaveTest {
             LockSupport.parkNanos(random.nextInt(MAX_NANOS));
             vmm.kill();
             vmm.end();
-            parts += removeParts();
+            removeParts();
             if (Arrays.equals(Files.readAllBytes(state), old)) {
                 assertOldIsRefused();
                 refused++;
@@ -104,7 +100,6 @@ class KilledSaveTest {
                 restored++;
             }
         }
-        System.err.println("KILLED refused " + refused + " restored " + restored + " parts " + parts);
         assertThat(refused).as("kills before the rename").isPositive();
         assertThat(restored).as("kills after the rename").isPositive();
     }
