@@ -33,7 +33,7 @@ import java.util.List;
 public final class Incoming implements AutoCloseable {
     static final SectionType FIRMWARE = new SectionType("firmware", 1);
 
-    private static final List<SectionType> KNOWN = List.of(
+    static final List<SectionType> KNOWN = List.of(
             FIRMWARE,
             VmSection.TYPE,
             VcpuSection.TYPE,
