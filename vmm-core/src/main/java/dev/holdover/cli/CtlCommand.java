@@ -40,7 +40,7 @@ import picocli.CommandLine.Parameters;
             "  ./vmm ctl /run/vm.sock handover /run/vm.standby",
             "  ./vmm ctl /run/vm.sock add-fd fd=9 fdset-id=1 9<>/dev/shm/ram"
         })
-final class CtlCommand implements Callable<Integer> {
+final class CtlCommand implements Callable<Integer>, PlainArguments.Reader {
     @Mixin
     HelpOption help;
 
@@ -61,6 +61,29 @@ final class CtlCommand implements Callable<Integer> {
 
     @Option(names = "--force", description = "With save: even if the guest's RAM will be gone with its VMM.")
     private boolean force;
+
+    @Override
+    public void read(PlainArguments arguments) {
+        while (arguments.hasNext()) {
+            switch (arguments.option()) {
+                case "" -> {
+                    if (socket == null) {
+                        socket = arguments.value();
+                    } else if (command == null) {
+                        command = arguments.value();
+                    } else {
+                        words.add(arguments.value());
+                    }
+                }
+                case "--copy-ram" -> copyRam = arguments.flag(copyRam);
+                case "--force" -> force = arguments.flag(force);
+                default -> throw new PlainArguments.NotPlain();
+            }
+        }
+        if (command == null) {
+            throw new PlainArguments.NotPlain();
+        }
+    }
 
     @Override
     public Integer call() throws InterruptedException {

@@ -6,6 +6,7 @@ import dev.holdover.linux.VmmException;
 import dev.holdover.machine.RestoreRefused;
 import dev.holdover.vmstate.StateException;
 import java.util.List;
+import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 
@@ -16,7 +17,7 @@ public final class Main {
     public static void main(String[] args) {
         int code;
         try {
-            code = commandLine().execute(args);
+            code = execute(args);
         } catch (LinkageError e) {
             System.err.println("vmm: " + e + ": the build is incomplete; run ./mvnw clean and try again");
             code = ExitCode.FAILED;
@@ -30,6 +31,40 @@ public final class Main {
         System.exit(code);
     }
 
+    /** Runs the command; only what is more than its options goes through picocli. */
+    static int execute(String... args) {
+        Callable<Integer> plain = args.length == 0 ? null : plain(args);
+        if (plain == null) {
+            return commandLine().execute(args);
+        }
+        try {
+            return plain.call();
+        } catch (Exception e) {
+            return failed(e, "vmm " + args[0], false);
+        }
+    }
+
+    /** The command with its options in it; null if picocli has to read the line. */
+    private static Callable<Integer> plain(String[] args) {
+        switch (args[0]) {
+            case "run" -> {
+                RunCommand run = new RunCommand();
+                return PlainArguments.read(args, run) ? run : null;
+            }
+            case "restore" -> {
+                RestoreCommand restore = new RestoreCommand();
+                return PlainArguments.read(args, restore) ? restore : null;
+            }
+            case "ctl" -> {
+                CtlCommand ctl = new CtlCommand();
+                return PlainArguments.read(args, ctl) ? ctl : null;
+            }
+            default -> {
+                return null;
+            }
+        }
+    }
+
     static CommandLine commandLine() {
         CommandLine vmm = new CommandLine(new VmmCommand());
         vmm.setCaseInsensitiveEnumValuesAllowed(true);
@@ -39,7 +74,8 @@ public final class Main {
         // One option, one value: a second one is a mistake that should not pass.
         vmm.setOverwrittenOptionsAllowed(false);
         vmm.setParameterExceptionHandler(Main::badUsage);
-        vmm.setExecutionExceptionHandler((e, command, parsed) -> failed(e, command, trace(parsed)));
+        vmm.setExecutionExceptionHandler(
+                (e, command, parsed) -> failed(e, command.getCommandSpec().qualifiedName(), trace(parsed)));
         return vmm;
     }
 
@@ -53,8 +89,7 @@ public final class Main {
         return ExitCode.USAGE;
     }
 
-    static int failed(Throwable e, CommandLine command, boolean trace) {
-        String name = command.getCommandSpec().qualifiedName();
+    private static int failed(Throwable e, String name, boolean trace) {
         if (trace) {
             e.printStackTrace();
         }

@@ -36,7 +36,7 @@ import picocli.CommandLine.Parameters;
             "  ./vmm restore guest.state --ram mem-path=/dev/fdset/1 \\",
             "                --add-fd fd=9,set=1 9<>/dev/shm/ram"
         })
-final class RestoreCommand implements Callable<Integer> {
+final class RestoreCommand implements Callable<Integer>, PlainArguments.Reader {
     @Mixin
     HelpOption help;
 
@@ -71,6 +71,25 @@ final class RestoreCommand implements Callable<Integer> {
             names = "--force",
             description = "Restore although the RAM is not, or no longer, the state's. The guest may break.")
     private boolean force;
+
+    @Override
+    public void read(PlainArguments arguments) {
+        while (arguments.hasNext()) {
+            switch (arguments.option()) {
+                case "" -> state = arguments.once(state);
+                case "--ram" -> ram = arguments.once(ram);
+                case "--add-fd" -> addFds.add(arguments.value());
+                case "--disk" -> disks.add(arguments.value());
+                case "--serial" -> serial = arguments.once(serial);
+                case "--control" -> control = arguments.once(control);
+                case "--force" -> force = arguments.flag(force);
+                default -> throw new PlainArguments.NotPlain();
+            }
+        }
+        if (state == null) {
+            throw new PlainArguments.NotPlain();
+        }
+    }
 
     @Override
     public Integer call() throws InterruptedException {

@@ -40,7 +40,9 @@ import picocli.CommandLine.Option;
             "  ./vmm run -k bzImage -m 1G --ram mem-path=/dev/fdset/1 \\",
             "            --add-fd fd=9,set=1 9<>/dev/shm/ram"
         })
-final class RunCommand implements Callable<Integer> {
+final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
+    private static final String DEBUG_EXIT_PORT = "0xf4";
+
     @Mixin
     HelpOption help;
 
@@ -100,19 +102,14 @@ final class RunCommand implements Callable<Integer> {
                     + " May be given several times.")
     private List<String> addFds = new ArrayList<>();
 
-    @Option(
-            names = "--cpus",
-            paramLabel = "N",
-            defaultValue = "1",
-            description = "Number of vCPUs, 1 to 255. Default: ${DEFAULT-VALUE}.")
+    @Option(names = "--cpus", paramLabel = "N", description = "Number of vCPUs, 1 to 255. Default: 1.")
     private String cpus;
 
     @Option(
             names = "--serial",
             paramLabel = "WHERE",
-            defaultValue = "stdio",
             description = "The first serial port: stdio, null, pty, file:PATH or unix:PATH (a socket it listens on)."
-                    + " Default: ${DEFAULT-VALUE}.")
+                    + " Default: stdio.")
     private String serial;
 
     @Option(names = "--console", paramLabel = "WHERE", description = "A virtio console, too: pty or file:PATH.")
@@ -137,7 +134,7 @@ final class RunCommand implements Callable<Integer> {
             names = "--debug-exit",
             paramLabel = "PORT",
             arity = "0..1",
-            fallbackValue = "0xf4",
+            fallbackValue = DEBUG_EXIT_PORT,
             description = "Lets the guest end the VMM: its write of v to PORT (default ${FALLBACK-VALUE}) gives"
                     + " exit code (v<<1)|1.")
     private String debugExit;
@@ -145,8 +142,7 @@ final class RunCommand implements Callable<Integer> {
     @Option(
             names = "--on-reset",
             paramLabel = "exit|reboot",
-            defaultValue = "exit",
-            description = "What happens when the guest resets itself. Default: ${DEFAULT-VALUE}.")
+            description = "What happens when the guest resets itself. Default: exit.")
     private String onReset;
 
     @Option(
@@ -161,8 +157,36 @@ final class RunCommand implements Callable<Integer> {
             description = "No guest: only the control socket, for fdsets and memory backends.")
     private String machine;
 
-    @Option(names = "--name", paramLabel = "NAME", defaultValue = "", description = "The guest's name in messages.")
+    @Option(names = "--name", paramLabel = "NAME", description = "The guest's name in messages.")
     private String name;
+
+    // Fields are null where nothing is given, whoever reads the command line; defaults are applied where they are used.
+    @Override
+    public void read(PlainArguments arguments) {
+        while (arguments.hasNext()) {
+            switch (arguments.option()) {
+                case "-k", "--kernel" -> kernel = Path.of(arguments.once(kernel));
+                case "-i", "--initrd" -> initrd = Path.of(arguments.once(initrd));
+                case "-a", "--append" -> commandLine = arguments.once(commandLine);
+                case "--bios" -> bios = Path.of(arguments.once(bios));
+                case "-m", "--memory" -> memory = arguments.once(memory);
+                case "--ram" -> ram = arguments.once(ram);
+                case "--add-fd" -> addFds.add(arguments.value());
+                case "--cpus" -> cpus = arguments.once(cpus);
+                case "--serial" -> serial = arguments.once(serial);
+                case "--console" -> console = arguments.once(console);
+                case "--disk" -> disks.add(arguments.value());
+                case "--net" -> nets.add(arguments.value());
+                case "--rng" -> rng = arguments.flag(rng);
+                case "--debug-exit" -> debugExit = arguments.once(debugExit, DEBUG_EXIT_PORT);
+                case "--on-reset" -> onReset = arguments.once(onReset);
+                case "--control" -> control = arguments.once(control);
+                case "--machine" -> machine = arguments.once(machine);
+                case "--name" -> name = arguments.once(name);
+                default -> throw new PlainArguments.NotPlain();
+            }
+        }
+    }
 
     @Override
     public Integer call() throws InterruptedException {
@@ -206,9 +230,9 @@ final class RunCommand implements Callable<Integer> {
         return new MachineConfig(
                 name(),
                 RamConfig.parse(NotEmpty.value("--memory", memory), NotEmpty.value("--ram", ram)),
-                number("--cpus", NotEmpty.value("--cpus", cpus), 1, Machine.MAX_CPUS),
+                cpus == null ? 1 : number("--cpus", NotEmpty.value("--cpus", cpus), 1, Machine.MAX_CPUS),
                 bootSource(),
-                SerialConfig.parse(NotEmpty.value("--serial", serial)),
+                SerialConfig.parse(serial == null ? "stdio" : NotEmpty.value("--serial", serial)),
                 console == null ? null : ConsoleConfig.parse(NotEmpty.value("--console", console)),
                 diskConfigs(),
                 netConfigs(),
@@ -218,6 +242,9 @@ final class RunCommand implements Callable<Integer> {
     }
 
     private String name() {
+        if (name == null) {
+            return "";
+        }
         for (int i = 0; i < name.length(); i++) {
             if (Character.isISOControl(name.charAt(i))) {
                 throw new UsageException("--name has a control character in it: use others");
@@ -266,6 +293,9 @@ final class RunCommand implements Callable<Integer> {
     }
 
     private boolean rebootOnReset() {
+        if (onReset == null) {
+            return false;
+        }
         return switch (NotEmpty.value("--on-reset", onReset)) {
             case "exit" -> false;
             case "reboot" -> true;

@@ -67,7 +67,7 @@ class BadInputTest {
         System.setErr(new PrintStream(bytes, true, StandardCharsets.UTF_8));
         int code;
         try {
-            code = Main.commandLine().execute(arguments.toArray(new String[0]));
+            code = Main.execute(arguments.toArray(new String[0]));
         } finally {
             System.setErr(console);
         }
@@ -146,7 +146,7 @@ class BadInputTest {
         PrintStream console = System.err;
         System.setErr(new PrintStream(bytes, true, StandardCharsets.UTF_8));
         try {
-            assertThat(Main.commandLine().execute()).isEqualTo(ExitCode.USAGE);
+            assertThat(Main.execute()).isEqualTo(ExitCode.USAGE);
         } finally {
             System.setErr(console);
         }

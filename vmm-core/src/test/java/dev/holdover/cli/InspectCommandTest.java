@@ -93,7 +93,7 @@ class InspectCommandTest {
         System.setOut(new PrintStream(printed, true, StandardCharsets.UTF_8));
         System.setErr(new PrintStream(complained, true, StandardCharsets.UTF_8));
         try {
-            int code = Main.commandLine().execute(args.toArray(new String[0]));
+            int code = Main.execute(args.toArray(new String[0]));
             return new Result(
                     code, printed.toString(StandardCharsets.UTF_8), complained.toString(StandardCharsets.UTF_8));
         } finally {
