@@ -35,7 +35,7 @@ class LauncherTest {
     void makeTree() throws IOException {
         tree = Files.createDirectories(dir.resolve("a tree"));
         Path root = Path.of("..").toRealPath();
-        for (String script : List.of("vmm", "mvnw", ".mvn/find-jdk")) {
+        for (String script : List.of("vmm", "mvnw", ".mvn/find-jdk", ".mvn/train")) {
             Path copy = tree.resolve(script);
             Files.createDirectories(copy.getParent());
             Files.copy(root.resolve(script), copy);
@@ -48,7 +48,7 @@ class LauncherTest {
         old(Files.createFile(tree.resolve("vmm-core/pom.xml")), 3);
         old(tree.resolve("vmm-core/src/main"), 3);
         old(Files.createFile(jar), 2);
-        old(Files.createFile(archive), 1);
+        old(Files.writeString(archive, "classes"), 1);
         makeJdk("jdk", "25.0.1");
         shell = new Shell(dir).with("JAVA_HOME", dir.resolve("jdk").toString());
     }
@@ -167,6 +167,20 @@ class LauncherTest {
                 tree.resolve("vmm-core/src/main/New.java"), FileTime.fromMillis(System.currentTimeMillis() + 5000));
         assertThat(shell.run("'a tree/vmm' x").err()).startsWith("vmm: building");
         assertThat(dir.resolve("builds")).hasContent("built\nbuilt");
+    }
+
+    /** The JDK of these tests makes none. */
+    @Test
+    void triesOnceToMakeAnArchive() throws IOException, InterruptedException {
+        Files.delete(archive);
+        assertThat(says("'a tree/vmm' x")).doesNotContain("SharedArchiveFile").endsWith("[x]\n");
+        assertThat(archive).isEmptyFile();
+        FileTime first = Files.getLastModifiedTime(archive);
+        assertThat(says("'a tree/vmm' x")).doesNotContain("SharedArchiveFile").endsWith("[x]\n");
+        assertThat(Files.getLastModifiedTime(archive)).isEqualTo(first);
+        try (Stream<Path> left = Files.list(archive.getParent())) {
+            assertThat(left).containsExactlyInAnyOrder(jar, archive);
+        }
     }
 
     @Test
