@@ -79,6 +79,7 @@ public final class Machine implements AutoCloseable {
 
     private final BlockingQueue<Event> events = new LinkedBlockingQueue<>();
     private final List<MachineListener> listeners = new ArrayList<>();
+    private final StartTimes startTimes = new StartTimes();
     private RunState state = RunState.PRELAUNCH;
     private boolean closed;
 
@@ -151,6 +152,7 @@ public final class Machine implements AutoCloseable {
             this.devices = openedDevices;
             Devices.Saved savedDevices = incoming == null || !complete ? null : devices.read(incoming);
             CpuEntry entry = incoming == null ? loadGuest() : CpuEntry.reset();
+            startTimes.done(StartTimes.Part.OPEN);
 
             openedVm = kvm.createVm();
             this.vm = openedVm;
@@ -161,8 +163,10 @@ public final class Machine implements AutoCloseable {
             if (kvm.has(KvmCap.SET_TSS_ADDR)) {
                 vm.setTssAddress(MemoryMap.KVM_TSS);
             }
+            startTimes.done(StartTimes.Part.MEMSLOTS);
             vm.createIrqchip();
             vm.createPit();
+            startTimes.done(StartTimes.Part.IRQCHIP);
 
             Signals.installKick();
             createVcpus(kvm, incoming);
@@ -174,6 +178,7 @@ public final class Machine implements AutoCloseable {
                 keepPowerOnState();
             }
             EntryRegisters.set(vcpus.getFirst().vcpu(), entry);
+            startTimes.done(StartTimes.Part.VCPUS);
             devices.connect(vm);
             if (incoming != null && complete) {
                 apply(incoming, savedDevices, false);
@@ -182,9 +187,11 @@ public final class Machine implements AutoCloseable {
             if (complete) {
                 devices.startInput();
             }
+            startTimes.done(StartTimes.Part.STATE);
             for (VcpuThread vcpu : vcpus) {
                 vcpu.start();
             }
+            startTimes.done(StartTimes.Part.THREADS);
         } catch (RuntimeException | Error e) {
             for (VcpuThread vcpu : vcpus) {
                 vcpu.close();
@@ -540,6 +547,11 @@ public final class Machine implements AutoCloseable {
 
     public MachineConfig config() {
         return config;
+    }
+
+    /** How long the parts of making it took. */
+    public StartTimes startTimes() {
+        return startTimes;
     }
 
     /** The kernel's thread ids of the vCPUs, by vCPU. */
