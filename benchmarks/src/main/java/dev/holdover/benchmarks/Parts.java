@@ -1,0 +1,26 @@
+package dev.holdover.benchmarks;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** How long the parts of one run took: name to nanoseconds, in their order. */
+final class Parts {
+    private final Map<String, Long> nanos = new LinkedHashMap<>();
+    private long last = System.nanoTime();
+
+    /** What went by since the last part ended, or since this was made. */
+    void done(String part) {
+        long now = System.nanoTime();
+        nanos.put(part, now - last);
+        last = now;
+    }
+
+    /** A part that somebody else timed. */
+    void add(String part, long time) {
+        nanos.put(part, time);
+    }
+
+    Map<String, Long> nanos() {
+        return nanos;
+    }
+}
