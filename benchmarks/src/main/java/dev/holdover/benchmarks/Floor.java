@@ -150,7 +150,7 @@ final class Floor implements AutoCloseable {
         for (int index : listed) {
             Msrs one = new Msrs(index);
             boolean later = index == Msrs.IA32_TSC || index == Msrs.IA32_TSC_DEADLINE;
-            if (!later && count < Msrs.MAX - 1 && vcpu().getMsrs(one) == 1 && vcpu().trySetMsrs(one) == 1) {
+            if (!later && count < Msrs.MAX - 1 && vcpu().tryGetMsrs(one) == 1 && vcpu().trySetMsrs(one) == 1) {
                 kept[count++] = index;
             }
         }

@@ -1,5 +1,7 @@
 package dev.holdover.control;
 
+import dev.holdover.json.Json;
+import dev.holdover.json.JsonException;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
 
@@ -46,7 +48,7 @@ final class RequestTarget {
             if (object != null) {
                 Request.of(object);
             }
-        } catch (QmpException e) {
+        } catch (QmpException | JsonException e) {
             require(!e.getMessage().isEmpty(), "an error without a sentence");
         }
     }

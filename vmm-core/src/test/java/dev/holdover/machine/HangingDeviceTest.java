@@ -3,7 +3,7 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.holdover.device.EventLoop;
+import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.VmmException;
 import dev.holdover.virtio.VirtioDevice;
 import java.lang.reflect.Field;

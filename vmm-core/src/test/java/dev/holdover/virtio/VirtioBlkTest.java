@@ -5,7 +5,7 @@ import static dev.holdover.virtio.DriverQueue.Buffer.out;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.holdover.device.EventLoop;
+import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 import dev.holdover.vmstate.SectionEntry;
 import dev.holdover.vmstate.SectionView;
