@@ -2,6 +2,9 @@ package dev.holdover.cli;
 
 import dev.holdover.device.SerialConfig;
 import dev.holdover.linux.UsageException;
+import dev.holdover.linux.VmmException;
+import dev.holdover.liveupdate.Agent;
+import dev.holdover.liveupdate.Session;
 import dev.holdover.machine.Incoming;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.MachineConfig;
@@ -11,7 +14,9 @@ import dev.holdover.memory.RamConfig;
 import dev.holdover.virtio.DiskConfig;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Stack;
 import java.util.concurrent.Callable;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -21,7 +26,10 @@ import picocli.CommandLine.Parameters;
         name = "restore",
         description = "Takes a saved guest up again, where it stood.",
         sortOptions = false,
-        customSynopsis = "./vmm restore STATE [OPTION]...",
+        customSynopsis = {
+            "./vmm restore STATE [OPTION]...",
+            "       ./vmm restore --live-update AGENT --name NAME [OPTION]..."
+        },
         footer = {
             "",
             "The machine and the paths of its files come from the state; options override",
@@ -33,6 +41,7 @@ import picocli.CommandLine.Parameters;
             "",
             "Examples:",
             "  ./vmm restore guest.state",
+            "  ./vmm restore --live-update luod --name vm0",
             "  ./vmm restore guest.state --ram mem-path=/dev/fdset/1 \\",
             "                --add-fd fd=9,set=1 9<>/dev/shm/ram"
         })
@@ -40,8 +49,44 @@ final class RestoreCommand implements Callable<Integer>, PlainArguments.Reader {
     @Mixin
     HelpOption help;
 
-    @Parameters(paramLabel = "STATE", description = "The state file.")
+    @Parameters(paramLabel = "STATE", arity = "0..1", description = "The state file, unless --live-update is given.")
     private String state;
+
+    @Option(
+            names = "--live-update",
+            paramLabel = "AGENT",
+            description = {
+                "Takes the guest from whoever holds it, and takes part in the next update:",
+                LiveUpdateOption.SYNTAX
+            })
+    private String liveUpdate;
+
+    @Option(names = "--name", paramLabel = "NAME", description = "The guest's name, with --live-update.")
+    private String name;
+
+    @Option(
+            names = "--or-boot",
+            arity = "1..*",
+            paramLabel = "OPTION",
+            parameterConsumer = TheRest.class,
+            description = {
+                "With --live-update, last: if the agent says that it holds no such guest, boot one",
+                "with these options, as run does. Never after a restore that failed."
+            })
+    private List<String> orBoot;
+
+    /** Takes all that is left of the command line. */
+    static final class TheRest implements CommandLine.IParameterConsumer {
+        @Override
+        public void consumeParameters(
+                Stack<String> arguments, CommandLine.Model.ArgSpec option, CommandLine.Model.CommandSpec command) {
+            List<String> rest = new ArrayList<>();
+            while (!arguments.isEmpty()) {
+                rest.add(arguments.pop());
+            }
+            option.setValue(rest);
+        }
+    }
 
     @Option(
             names = "--ram",
@@ -83,16 +128,27 @@ final class RestoreCommand implements Callable<Integer>, PlainArguments.Reader {
                 case "--serial" -> serial = arguments.once(serial);
                 case "--control" -> control = arguments.once(control);
                 case "--force" -> force = arguments.flag(force);
+                case "--live-update" -> liveUpdate = arguments.once(liveUpdate);
+                case "--name" -> name = arguments.once(name);
                 default -> throw new PlainArguments.NotPlain();
             }
         }
-        if (state == null) {
+        if (state == null && liveUpdate == null) {
             throw new PlainArguments.NotPlain();
         }
     }
 
     @Override
     public Integer call() throws InterruptedException {
+        if ((state == null) == (liveUpdate == null)) {
+            throw new UsageException(
+                    state == null
+                            ? "nothing to restore: name a state, or an agent with --live-update"
+                            : "a state and --live-update exclude each other: give one of them");
+        }
+        if (liveUpdate != null) {
+            return restoreFromAgent();
+        }
         NotEmpty.argument("STATE", state);
         NotEmpty.value("--ram", ram);
         NotEmpty.value("--serial", serial);
@@ -106,8 +162,38 @@ final class RestoreCommand implements Callable<Integer>, PlainArguments.Reader {
             try (Incoming incoming = new Incoming(state, force)) {
                 machine = Machine.restore(config(incoming.config()), fdsets, incoming);
             }
-            return Running.untilEnd(machine, fdsets, control, "vmm restore");
+            return Running.untilEnd(machine, fdsets, control, null, "vmm restore");
         }
+    }
+
+    private int restoreFromAgent() throws InterruptedException {
+        NotEmpty.value("--name", name);
+        NotEmpty.value("--serial", serial);
+        NotEmpty.value("--control", control);
+        if (ram != null || force) {
+            throw new UsageException((ram != null ? "--ram" : "--force") + " goes with a state only: RAM that was"
+                    + " preserved is where it was");
+        }
+        Agent agent = LiveUpdateOption.agent(liveUpdate, name == null ? "" : name);
+        if (agent == null) {
+            throw new UsageException("--live-update none: nobody to restore a guest from");
+        }
+        Session session = agent.claim(name);
+        if (session == null) {
+            agent.close();
+            if (orBoot == null) {
+                throw new VmmException(agent.name() + " holds no guest named " + name
+                        + ": nothing to restore; boot it with ./vmm run, or give --or-boot");
+            }
+            System.err.println("vmm restore: " + agent.name() + " holds no guest named " + name + ": it is booted");
+            List<String> run = new ArrayList<>(List.of("run", "--live-update", liveUpdate, "--name", name));
+            if (control != null) {
+                run.addAll(List.of("--control", control));
+            }
+            run.addAll(orBoot);
+            return Main.execute(run.toArray(new String[0]));
+        }
+        return Claimed.restore(agent, name, session, this::config, control);
     }
 
     private MachineConfig config(MachineConfig saved) {

@@ -3,6 +3,7 @@ package dev.holdover.cli;
 import dev.holdover.boot.BootConfig;
 import dev.holdover.device.SerialConfig;
 import dev.holdover.linux.UsageException;
+import dev.holdover.liveupdate.Agent;
 import dev.holdover.machine.BootSource;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.MachineConfig;
@@ -160,6 +161,16 @@ final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
     @Option(names = "--name", paramLabel = "NAME", description = "The guest's name in messages.")
     private String name;
 
+    @Option(
+            names = "--live-update",
+            paramLabel = "AGENT",
+            description = {
+                "The guest outlives its VMM, and a kexec of the host; AGENT holds it meanwhile:",
+                LiveUpdateOption.SYNTAX,
+                "Needs --name. See docs/live-update.md."
+            })
+    private String liveUpdate;
+
     // Fields are null where nothing is given, whoever reads the command line; defaults are applied where they are used.
     @Override
     public void read(PlainArguments arguments) {
@@ -183,6 +194,7 @@ final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
                 case "--control" -> control = arguments.once(control);
                 case "--machine" -> machine = arguments.once(machine);
                 case "--name" -> name = arguments.once(name);
+                case "--live-update" -> liveUpdate = arguments.once(liveUpdate);
                 default -> throw new PlainArguments.NotPlain();
             }
         }
@@ -195,8 +207,9 @@ final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
             return runWithoutMachine();
         }
         MachineConfig config = config();
+        Agent agent = liveUpdate == null ? null : LiveUpdateOption.agent(liveUpdate, config.name());
         try (FdSets fdsets = fdsets()) {
-            return Running.untilEnd(new Machine(config, fdsets), fdsets, control, "vmm run");
+            return Running.untilEnd(new Machine(config, fdsets), fdsets, control, agent, "vmm run");
         }
     }
 

@@ -1,6 +1,8 @@
 package dev.holdover.cli;
 
 import dev.holdover.control.ControlSocket;
+import dev.holdover.liveupdate.Agent;
+import dev.holdover.machine.LiveUpdate;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.MachineEnd;
 import dev.holdover.memory.FdSets;
@@ -13,33 +15,44 @@ final class Running {
      * Lets a machine run, waits for its end, takes it apart; returns the exit code.
      *
      * @param control where its control socket is to be; null for none
+     * @param agent who holds it through live updates; null for none
      */
-    static int untilEnd(Machine machine, FdSets fdsets, String control, String command) throws InterruptedException {
+    static int untilEnd(Machine machine, FdSets fdsets, String control, Agent agent, String command)
+            throws InterruptedException {
         ControlSocket socket;
+        LiveUpdate liveUpdate;
         try {
-            socket = control == null ? null : ControlSocket.open(control, fdsets, machine);
+            liveUpdate = agent == null
+                    ? null
+                    : new LiveUpdate(machine, agent, machine.config().name());
+            socket = control == null ? null : ControlSocket.open(control, fdsets, machine, liveUpdate);
         } catch (RuntimeException e) {
             machine.close();
             throw e;
         }
-        return untilEnd(machine, socket, true, command);
+        return untilEnd(machine, socket, liveUpdate, true, command);
     }
 
     /**
      * Waits for a machine's end, and takes both apart.
      *
      * @param control its control socket, may be null
+     * @param liveUpdate its part in live updates, may be null
      * @param resume whether to let it run first; else it does already, or a control client will have it
      */
-    static int untilEnd(Machine machine, ControlSocket control, boolean resume, String command)
+    static int untilEnd(Machine machine, ControlSocket control, LiveUpdate liveUpdate, boolean resume, String command)
             throws InterruptedException {
         Thread leave;
         MachineEnd end;
         try (machine;
+                liveUpdate;
                 ControlSocket socket = control) {
-            leave = leaveOnSignal(socket, machine);
+            leave = leaveOnSignal(socket, machine, liveUpdate);
             if (resume) {
                 machine.resume();
+            }
+            if (liveUpdate != null) {
+                liveUpdate.start();
             }
             end = machine.await();
         }
@@ -58,7 +71,7 @@ final class Running {
     static int withoutMachine(FdSets fdsets, String control) throws InterruptedException {
         Thread leave;
         try (ControlSocket socket = ControlSocket.openWithoutMachine(control, fdsets)) {
-            leave = leaveOnSignal(socket, null);
+            leave = leaveOnSignal(socket, null, null);
             socket.awaitQuit();
         }
         forget(leave);
@@ -66,10 +79,13 @@ final class Running {
     }
 
     /** SIGTERM, SIGINT and SIGHUP take everything apart first: no raw terminal, no socket is left. Either may be null. */
-    private static Thread leaveOnSignal(ControlSocket socket, Machine machine) {
+    private static Thread leaveOnSignal(ControlSocket socket, Machine machine, LiveUpdate liveUpdate) {
         Thread leave = new Thread("leave") {
             @Override
             public void run() {
+                if (liveUpdate != null) {
+                    liveUpdate.signalled();
+                }
                 if (socket != null) {
                     socket.signalled();
                     socket.close();

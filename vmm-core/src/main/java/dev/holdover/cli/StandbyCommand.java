@@ -87,8 +87,8 @@ final class StandbyCommand implements Callable<Integer> {
                 itsControl.close(); // nobody serves there any more
             }
             SocketFile served = ownControl != null ? ownControl : itsControl;
-            ControlSocket controlSocket = served == null ? null : ControlSocket.open(served, fdsets, machine);
-            return Running.untilEnd(machine, controlSocket, false, "vmm standby");
+            ControlSocket controlSocket = served == null ? null : ControlSocket.open(served, fdsets, machine, null);
+            return Running.untilEnd(machine, controlSocket, null, false, "vmm standby");
         }
     }
 

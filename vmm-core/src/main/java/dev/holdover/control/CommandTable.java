@@ -15,11 +15,17 @@ final class CommandTable {
 
     private final Map<String, Command> commands = new LinkedHashMap<>();
 
-    CommandTable(GuestCommands guest, FdCommands fds, ObjectCommands objects, MigrationCommands migration) {
+    CommandTable(
+            GuestCommands guest,
+            FdCommands fds,
+            ObjectCommands objects,
+            MigrationCommands migration,
+            LiveUpdateCommands liveUpdate) {
         add(guest.commands());
         add(fds.commands());
         add(objects.commands());
         add(migration.commands());
+        add(liveUpdate.commands());
         add(List.of(new Command("query-commands", this::queryCommands)));
     }
 

@@ -7,6 +7,7 @@ import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.UnixSocket;
+import dev.holdover.machine.LiveUpdate;
 import dev.holdover.machine.Machine;
 import dev.holdover.memory.FdSets;
 import java.util.ArrayList;
@@ -47,15 +48,17 @@ public final class ControlSocket implements AutoCloseable {
     /**
      * Listens at a path (mode 0600) and serves a machine, which does not run yet.
      *
+     * @param liveUpdate the machine's part in live updates; null for none
      * @throws dev.holdover.linux.VmmException if that is not possible, say because another process listens there
      */
-    public static ControlSocket open(String path, FdSets fdsets, Machine machine) {
-        return open(listen(path), fdsets, machine);
+    public static ControlSocket open(String path, FdSets fdsets, Machine machine, LiveUpdate liveUpdate) {
+        return open(listen(path), fdsets, machine, liveUpdate);
     }
 
-    /** As {@link #open(String, FdSets, Machine)}, on a socket that another VMM listened on; takes it over. */
-    public static ControlSocket open(SocketFile socket, FdSets fdsets, Machine machine) {
-        return new ControlSocket(socket, fdsets, (events, control) -> new MachineGuest(machine, events, control));
+    /** As the other, on a socket that another VMM listened on; takes it over. */
+    public static ControlSocket open(SocketFile socket, FdSets fdsets, Machine machine, LiveUpdate liveUpdate) {
+        return new ControlSocket(
+                socket, fdsets, (events, control) -> new MachineGuest(machine, liveUpdate, events, control));
     }
 
     private static SocketFile listen(String path) {
@@ -77,7 +80,11 @@ public final class ControlSocket implements AutoCloseable {
         Migration migration = new Migration(guest, events);
         objects = new ObjectCommands(fdsets, guest);
         commands = new CommandTable(
-                new GuestCommands(guest, migration), new FdCommands(fdsets), objects, new MigrationCommands(migration));
+                new GuestCommands(guest, migration),
+                new FdCommands(fdsets),
+                objects,
+                new MigrationCommands(migration),
+                new LiveUpdateCommands(guest, migration));
         loop = new EventLoop("control", ControlSocket::failed);
         worker = new EventLoop("control commands", ControlSocket::failed);
         loop.run(this::listen);

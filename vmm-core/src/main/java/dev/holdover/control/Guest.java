@@ -5,6 +5,8 @@ import dev.holdover.machine.RunState;
 import dev.holdover.machine.SaveOptions;
 import dev.holdover.machine.SaveReport;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.vmstate.TimelineEvent;
+import java.util.List;
 
 /**
  * The guest that commands act on. Between them and the machine so that {@code --machine none} needs no KVM: {@link
@@ -40,6 +42,21 @@ interface Guest {
 
     /** Hands the guest to the VMM that stands by at a path; blocks until it runs there. This VMM ends then. */
     HandOverReport handOver(String path);
+
+    /** Preserves RAM for a live update while the guest runs. */
+    void prepareLiveUpdate();
+
+    /** Stops the guest and preserves all of it; whoever reboots the host may do so then. */
+    void preserveForLiveUpdate();
+
+    /** Gives a live update up; the guest goes on. */
+    void abortLiveUpdate();
+
+    /** The phases of the last live update. Never blocks. */
+    List<TimelineEvent> timeline();
+
+    /** Of the host's TSC, 0 if it is not known. */
+    int tscKhz();
 
     /** Bytes that the save that runs has written. */
     long saveProgressBytes();

@@ -42,7 +42,7 @@ final class GuestCommands {
             case PRELAUNCH -> "prelaunch";
             case RUNNING -> "running";
             case PAUSED -> migration.isRunning() ? "finish-migrate" : "paused";
-            case SAVED, HANDED_OVER -> "postmigrate";
+            case SAVED, PRESERVED, HANDED_OVER -> "postmigrate";
         };
     }
 

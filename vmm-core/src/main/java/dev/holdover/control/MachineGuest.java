@@ -1,6 +1,9 @@
 package dev.holdover.control;
 
+import dev.holdover.linux.VmmException;
+import dev.holdover.liveupdate.OwnAgent;
 import dev.holdover.machine.HandOverReport;
+import dev.holdover.machine.LiveUpdate;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.MachineEnd;
 import dev.holdover.machine.MachineListener;
@@ -8,6 +11,8 @@ import dev.holdover.machine.RunState;
 import dev.holdover.machine.SaveOptions;
 import dev.holdover.machine.SaveReport;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.vmstate.TimelineEvent;
+import java.util.List;
 
 /** A machine as commands see it; tells clients of its changes. */
 final class MachineGuest implements Guest {
@@ -23,8 +28,12 @@ final class MachineGuest implements Guest {
 
     private final ControlSocket control;
 
-    MachineGuest(Machine machine, Events events, ControlSocket control) {
+    /** Null if it takes part in none. */
+    private final LiveUpdate liveUpdate;
+
+    MachineGuest(Machine machine, LiveUpdate liveUpdate, Events events, ControlSocket control) {
         this.machine = machine;
+        this.liveUpdate = liveUpdate;
         this.control = control;
         this.events = events;
         this.state = machine.state();
@@ -88,6 +97,42 @@ final class MachineGuest implements Guest {
         HandOverReport report = machine.handOver(path, control.socket());
         control.giveAway();
         return report;
+    }
+
+    @Override
+    public void prepareLiveUpdate() {
+        ownAgent().prepare();
+    }
+
+    @Override
+    public void preserveForLiveUpdate() {
+        ownAgent().preserve();
+    }
+
+    @Override
+    public void abortLiveUpdate() {
+        ownAgent().abort("a control client asked for it");
+    }
+
+    private OwnAgent ownAgent() {
+        if (liveUpdate == null) {
+            throw new VmmException("this guest takes part in no live update: it was started without --live-update");
+        }
+        if (liveUpdate.agent() instanceof OwnAgent own) {
+            return own;
+        }
+        throw new VmmException("live updates are announced to this VMM by "
+                + liveUpdate.agent().name() + ": use ./vmm luoctl");
+    }
+
+    @Override
+    public List<TimelineEvent> timeline() {
+        return machine.timeline();
+    }
+
+    @Override
+    public int tscKhz() {
+        return machine.tscKhz();
     }
 
     @Override

@@ -6,6 +6,8 @@ import dev.holdover.machine.RunState;
 import dev.holdover.machine.SaveOptions;
 import dev.holdover.machine.SaveReport;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.vmstate.TimelineEvent;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 
 /** What there is with {@code --machine none}. */
@@ -69,6 +71,31 @@ final class NoGuest implements Guest {
     @Override
     public HandOverReport handOver(String path) {
         throw none();
+    }
+
+    @Override
+    public void prepareLiveUpdate() {
+        throw none();
+    }
+
+    @Override
+    public void preserveForLiveUpdate() {
+        throw none();
+    }
+
+    @Override
+    public void abortLiveUpdate() {
+        throw none();
+    }
+
+    @Override
+    public List<TimelineEvent> timeline() {
+        return List.of();
+    }
+
+    @Override
+    public int tscKhz() {
+        return 0;
     }
 
     @Override

@@ -9,6 +9,7 @@ import dev.holdover.device.Uart16550State;
 import dev.holdover.kvm.state.Cpuid;
 import dev.holdover.kvm.state.VmState;
 import dev.holdover.linux.Errno;
+import dev.holdover.linux.Fd;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.GuestMemory;
 import dev.holdover.memory.Ram;
@@ -53,11 +54,17 @@ public final class Incoming implements AutoCloseable {
         /** It is not: the user knows better. */
         FORCE,
         /** Its owner passes it on together with the state. */
-        HANDED_OVER
+        HANDED_OVER,
+        /** By what stands in a page that came out of the same live-update session. */
+        SESSION
     }
 
     private final StateFile state;
     private final Trust trust;
+    private final RamIdentity ofSession;
+    /** Where the RAM is, for sentences; null to name its path. */
+    private final String place;
+
     private final MachineConfig config;
     private final List<VcpuSection.Contents> vcpus = new ArrayList<>();
     private final VmState vm;
@@ -69,7 +76,19 @@ public final class Incoming implements AutoCloseable {
      * @throws dev.holdover.vmstate.StateException if it is damaged, or not known in all its parts
      */
     public Incoming(String path, boolean force) {
-        this(StateFile.open(path, KNOWN), force ? Trust.FORCE : Trust.IDENTITY);
+        this(StateFile.open(path, KNOWN), force ? Trust.FORCE : Trust.IDENTITY, null, null);
+    }
+
+    /**
+     * Reads a state that came out of a live-update session.
+     *
+     * @param state stays open as long as this is
+     * @param page where the RAM's identity stands
+     * @param session its name
+     */
+    static Incoming ofSession(Fd state, Fd page, String session) {
+        RamIdentity identity = RamIdentity.readPage(page);
+        return new Incoming(StateFile.open(state, KNOWN), Trust.SESSION, identity, "session " + session);
     }
 
     /**
@@ -80,12 +99,14 @@ public final class Incoming implements AutoCloseable {
     static Incoming handedOver(MemorySegment memory) {
         StateFile state = StateFile.parse(memory);
         state.requireKnown(KNOWN);
-        return new Incoming(state, Trust.HANDED_OVER);
+        return new Incoming(state, Trust.HANDED_OVER, null, null);
     }
 
-    private Incoming(StateFile state, Trust trust) {
+    private Incoming(StateFile state, Trust trust, RamIdentity ofSession, String place) {
         this.state = state;
         this.trust = trust;
+        this.ofSession = ofSession;
+        this.place = place;
         try {
             this.config = ConfigCodec.decode(
                     state.header().configVersion(), state.header().configInput());
@@ -130,13 +151,17 @@ public final class Incoming implements AutoCloseable {
                 new RamConfig(RamConfig.Backend.ANONYMOUS, ram.size(), null, false, 0, ram.thp(), ram.prefault()));
     }
 
+    boolean isOfSession() {
+        return trust == Trust.SESSION;
+    }
+
     StateFile state() {
         return state;
     }
 
     /** Whether RAM and disks have to be shown to be the state's: its owner does not pass them on, the user does not force it. */
     boolean requiresIdentity() {
-        return trust == Trust.IDENTITY;
+        return trust == Trust.IDENTITY || trust == Trust.SESSION;
     }
 
     VcpuSection.Contents vcpu(int id) {
@@ -171,7 +196,7 @@ public final class Incoming implements AutoCloseable {
         if (ram.size() != size) {
             throw refused("it belongs to " + size + " bytes of RAM, the machine has " + ram.size());
         }
-        if (!kept || trust == Trust.HANDED_OVER) {
+        if (!kept || trust == Trust.HANDED_OVER || trust == Trust.SESSION) {
             return;
         }
         if (ram.backend() != RamConfig.Backend.FILE || !ram.share()) {
@@ -205,7 +230,9 @@ public final class Incoming implements AutoCloseable {
             if (saved.get(i).copied()) {
                 requireEmpty(regions.get(i), ram);
             } else {
-                identity = RamIdentity.read(regions.get(i).fd());
+                identity = trust == Trust.SESSION
+                        ? ofSession
+                        : RamIdentity.read(regions.get(i).fd());
                 if (requiresIdentity()) {
                     requireSame(saved.get(i), regions.get(i), identity, ram);
                 }
@@ -215,7 +242,7 @@ public final class Incoming implements AutoCloseable {
     }
 
     private void requireSame(RamRegion saved, GuestMemory.Region region, RamIdentity identity, Ram ram) {
-        String path = ram.config().memPath();
+        String path = place == null ? ram.config().memPath() : place;
         if (identity == null) {
             throw refused("the RAM in " + path + " is not marked as any guest's (foreign, or made anew)");
         }

@@ -18,6 +18,7 @@ import dev.holdover.kvm.KvmVm;
 import dev.holdover.kvm.state.Cpuid;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.kvm.state.VmState;
+import dev.holdover.linux.Fd;
 import dev.holdover.linux.Signals;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.VmmException;
@@ -28,7 +29,10 @@ import dev.holdover.memory.RamConfig;
 import dev.holdover.memory.RamIdentity;
 import dev.holdover.vmstate.FileTarget;
 import dev.holdover.vmstate.PageWriter;
+import dev.holdover.vmstate.Phase;
 import dev.holdover.vmstate.StateImage;
+import dev.holdover.vmstate.Timeline;
+import dev.holdover.vmstate.TimelineEvent;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -68,6 +72,11 @@ public final class Machine implements AutoCloseable {
     /** The guest has asked for its end, or a user did, and nobody has seen to it yet. */
     private volatile boolean ending;
 
+    /** Where the identity stands beside RAM whose descriptors take no attribute along; null if it need not. */
+    private Fd identityPage;
+
+    private volatile List<TimelineEvent> timeline = List.of();
+    private int tscKhz;
     private volatile PageWriter pageWriter;
     private final List<VcpuState> powerOn = new ArrayList<>();
     private final VmState powerOnVm = new VmState();
@@ -110,6 +119,20 @@ public final class Machine implements AutoCloseable {
      */
     public static Machine restore(MachineConfig config, FdSets fdsets, Incoming incoming) {
         return new Machine(config, fdsets, incoming, null, null);
+    }
+
+    /**
+     * Makes a machine that goes on where one stood that a live update preserved, parked.
+     *
+     * @param ram the guest's, taken over; closed if this fails
+     * @param identityPage where its identity stands; taken over if this does not fail
+     */
+    static Machine retrieve(MachineConfig config, FdSets fdsets, Incoming incoming, Ram ram, Fd identityPage) {
+        Machine machine = new Machine(config, fdsets, incoming, ram, null);
+        machine.identityPage = identityPage;
+        KvmVcpu first = machine.vcpus.getFirst().vcpu();
+        machine.tscKhz = first.hasTscOffset() ? first.tscKhz() : 0;
+        return machine;
     }
 
     /**
@@ -181,7 +204,8 @@ public final class Machine implements AutoCloseable {
             startTimes.done(StartTimes.Part.VCPUS);
             devices.connect(vm);
             if (incoming != null && complete) {
-                apply(incoming, savedDevices, false);
+                boolean ofSession = incoming.isOfSession();
+                apply(incoming, savedDevices, ofSession ? GuestTime.Passed.ON_THIS_MACHINE : GuestTime.Passed.NOT);
                 raise = RamIdentity.Cause.RESTORED;
             }
             if (complete) {
@@ -294,23 +318,20 @@ public final class Machine implements AutoCloseable {
     /**
      * Gives KVM and the devices a saved state; see {@link Restore} for the order.
      *
-     * @param timeGoesOn whether time has gone on for the guest meanwhile, on this same host; else it stood still
+     * @param passed how time has passed for the guest meanwhile
      */
-    private void apply(Incoming incoming, Devices.Saved savedDevices, boolean timeGoesOn) {
+    private void apply(Incoming incoming, Devices.Saved savedDevices, GuestTime.Passed passed) {
         incoming.loadPages(ram.memory());
         for (int i = 0; i < vcpus.size(); i++) {
-            KvmVcpu vcpu = vcpus.get(i).vcpu();
-            Restore.vcpu(vcpu, incoming.vcpu(i).state(), sregs2);
-            if (timeGoesOn) {
-                Restore.tscAsOfTheHost(vcpu, incoming.vcpu(i).state());
-            }
+            Restore.vcpu(vcpus.get(i).vcpu(), incoming.vcpu(i).state(), sregs2);
         }
-        if (!timeGoesOn) {
-            Restore.alignTscs(vcpus);
+        GuestTime guestTime = GuestTime.of(passed, vcpus.getFirst().vcpu(), incoming.vm());
+        for (int i = 0; i < vcpus.size(); i++) {
+            guestTime.setTsc(vcpus.get(i).vcpu(), incoming.vcpu(i).state());
         }
         Restore.interruptControllers(vm, incoming.vm());
         devices.restore(savedDevices);
-        Restore.clock(vm, incoming.vm(), timeGoesOn);
+        guestTime.setClock(vm, incoming.vm());
         for (VcpuThread vcpu : vcpus) {
             vcpu.vcpu().notePaused();
         }
@@ -318,7 +339,7 @@ public final class Machine implements AutoCloseable {
 
     /** Gives a {@link #prepare prepared} machine its guest's state; it is parked then. */
     synchronized void complete(Incoming incoming, RamIdentity.Cause why, SerialBackend.Pending pending) {
-        apply(incoming, devices.read(incoming), true);
+        apply(incoming, devices.read(incoming), GuestTime.Passed.UNDER_THIS_KERNEL);
         raise = why;
         devices.serial().preload(pending);
         devices.startInput();
@@ -361,6 +382,10 @@ public final class Machine implements AutoCloseable {
     public synchronized void resume() {
         if (state == RunState.RUNNING || state == RunState.HANDED_OVER || closed) {
             return;
+        }
+        if (state == RunState.PRESERVED) {
+            throw new VmmException("the guest is preserved for a live update, and may be taken up by the next VMM any"
+                    + " moment: give the update up first (./vmm luoctl abort)");
         }
         raiseGeneration();
         change(RunState.RUNNING);
@@ -428,15 +453,42 @@ public final class Machine implements AutoCloseable {
         if (raise == null) {
             return;
         }
-        boolean keepable =
+        boolean inFile =
                 config.ram().backend() == RamConfig.Backend.FILE && config.ram().share();
-        if (keepable) {
+        if (inFile || identityPage != null) {
             boolean known = raise != RamIdentity.Cause.BOOTED && ramIdentity != null;
             RamIdentity next = known ? ramIdentity.next(raise) : RamIdentity.fresh();
-            boolean kept = next.write(ram.memory().regions().getFirst().fd());
+            boolean kept =
+                    inFile && next.write(ram.memory().regions().getFirst().fd());
+            if (identityPage != null) {
+                next.writePage(identityPage);
+                kept = true;
+            }
             ramIdentity = kept ? next : null;
         }
         raise = null;
+    }
+
+    /** From now on the identity of this RAM stands in a page, too, which a live update takes along. */
+    synchronized void keepIdentity() {
+        if (identityPage == null) {
+            identityPage = RamIdentity.newPage();
+            if (ramIdentity != null) {
+                ramIdentity.writePage(identityPage);
+            }
+        }
+    }
+
+    Fd identityPage() {
+        return identityPage;
+    }
+
+    /** Gives RAM an identity in which no guest has run yet. */
+    void requireIdentity() {
+        if (ramIdentity == null) {
+            raise = RamIdentity.Cause.BOOTED;
+            raiseGeneration();
+        }
     }
 
     /**
@@ -527,6 +579,58 @@ public final class Machine implements AutoCloseable {
         devices.serial().giveAway();
         change(RunState.HANDED_OVER);
         events.add(new Event.Ended(new MachineEnd.HandedOver()));
+    }
+
+    /** All of the guest is in a live-update session. */
+    synchronized void preserved() {
+        change(RunState.PRESERVED);
+    }
+
+    /** The session is closed: the guest is this machine's again, paused. */
+    synchronized void unpreserved() {
+        if (state == RunState.PRESERVED) {
+            change(RunState.PAUSED);
+        }
+    }
+
+    /** The next VMM under this kernel takes the guest up: this one ends without touching it. */
+    synchronized void leave() {
+        change(RunState.HANDED_OVER);
+        events.add(new Event.Ended(new MachineEnd.HandedOver()));
+    }
+
+    /** A phase is reached now. vCPUs are parked, or have run at least once. */
+    TimelineEvent stamp(Phase phase) {
+        return new TimelineEvent(phase.code(), System.nanoTime(), Stamp.realtime(), hostTsc());
+    }
+
+    void stamp(Timeline to, Phase phase) {
+        TimelineEvent event = stamp(phase);
+        to.stamp(phase.code(), event.monotonic(), event.realtime(), event.tsc());
+    }
+
+    /** The host's TSC: of the VM's clock, which knows it once a guest has run; before, by way of the first vCPU's. */
+    private long hostTsc() {
+        MemorySegment clock = powerOnVm.clock();
+        vm.getClock(clock);
+        long tsc = GuestTime.hostTsc(clock);
+        return tsc != 0 || state == RunState.RUNNING
+                ? tsc
+                : GuestTime.hostTsc(vcpus.getFirst().vcpu());
+    }
+
+    /** When its guest's last live update reached which phase; empty if there was none. Any thread. */
+    public List<TimelineEvent> timeline() {
+        return timeline;
+    }
+
+    void setTimeline(List<TimelineEvent> events) {
+        timeline = List.copyOf(events);
+    }
+
+    /** The host's TSC in kHz, to tell how long a span of the {@link #timeline} is; 0 if KVM does not know. */
+    public int tscKhz() {
+        return tscKhz;
     }
 
     /** Bytes of RAM that a save under way has looked at so far, 0 if none is. Any thread. */
@@ -732,6 +836,9 @@ public final class Machine implements AutoCloseable {
         vm.close();
         if (firmware != null) {
             firmware.close();
+        }
+        if (identityPage != null) {
+            identityPage.close();
         }
         if (neverRan) {
             ram.discard();

@@ -9,6 +9,8 @@ public enum RunState {
     PAUSED,
     /** Paused, and a state of it has been saved that someone may take up. */
     SAVED,
+    /** Paused, and all of it is in a live-update session: the next VMM may take it up any moment. */
+    PRESERVED,
     /** Another VMM has the guest. */
     HANDED_OVER
 }

@@ -14,6 +14,7 @@ import dev.holdover.machine.SaveOptions;
 import dev.holdover.machine.SaveReport;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.vmstate.TimelineEvent;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -52,7 +53,7 @@ class GuestControlTest {
         String path = dir.resolve("control").toString();
         try (FdSets fdsets = new FdSets();
                 Machine machine = new Machine(config, fdsets);
-                ControlSocket socket = ControlSocket.open(path, fdsets, machine);
+                ControlSocket socket = ControlSocket.open(path, fdsets, machine, null);
                 QmpClient client = QmpClient.negotiated(path)) {
             assertThat(socket).isNotNull();
             machine.resume();
@@ -137,6 +138,25 @@ class GuestControlTest {
         @Override
         public HandOverReport handOver(String to) {
             throw new VmmException("nobody stands by at " + to);
+        }
+
+        @Override
+        public void prepareLiveUpdate() {}
+
+        @Override
+        public void preserveForLiveUpdate() {}
+
+        @Override
+        public void abortLiveUpdate() {}
+
+        @Override
+        public List<TimelineEvent> timeline() {
+            return List.of();
+        }
+
+        @Override
+        public int tscKhz() {
+            return 0;
         }
 
         @Override

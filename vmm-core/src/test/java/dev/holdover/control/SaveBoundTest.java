@@ -88,7 +88,7 @@ class SaveBoundTest {
     /** Saves as a QMP client does, and returns the bytes transferred. */
     private long transferred(Machine machine, FdSets sets) throws InterruptedException {
         String path = directory.resolve("control").toString();
-        try (ControlSocket socket = ControlSocket.open(path, sets, machine);
+        try (ControlSocket socket = ControlSocket.open(path, sets, machine, null);
                 QmpClient client = QmpClient.negotiated(path)) {
             assertThat(socket).isNotNull();
             machine.resume();

@@ -48,10 +48,8 @@ public final class OwnerWord implements AutoCloseable {
     public static OwnerWord adopt(Fd fd) {
         try {
             FileStat stat = fd.stat();
-            long seals = Memfd.trySeals(fd);
-            if (!stat.isRegular() || stat.size() != SIZE || seals < 0 || (seals & Memfd.F_SEAL_SHRINK) == 0) {
-                throw new VmmException(
-                        "the page that says who owns the guest is no sealed memfd of " + SIZE + " bytes");
+            if (!stat.isRegular() || stat.size() != SIZE || !Memfd.isSafeFromOthers(fd)) {
+                throw new VmmException("the page that says who owns the guest is no memfd of " + SIZE + " bytes");
             }
             return new OwnerWord(fd, Mapping.shared(fd, 0, SIZE));
         } catch (RuntimeException e) {

@@ -3,10 +3,16 @@ package dev.holdover.memory;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.FileSystem;
 import dev.holdover.linux.HostMemory;
 import dev.holdover.linux.Mapping;
 import dev.holdover.linux.Memfd;
 import dev.holdover.linux.VmmException;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -114,11 +120,10 @@ public final class Ram implements AutoCloseable {
     }
 
     private long adoptMemfd(Fd fd, long room) {
-        long seals = Memfd.trySeals(fd);
         long size = fd.stat().size();
-        if (seals < 0 || (seals & Memfd.F_SEAL_SHRINK) == 0) {
+        if (!Memfd.isSafeFromOthers(fd)) {
             fd.close();
-            throw new VmmException("the RAM that is handed over is no memfd sealed against being cut");
+            throw new VmmException("the RAM that is handed over is no memfd");
         }
         if (size <= 0 || size % RamConfig.PAGE != 0 || size > room) {
             fd.close();
@@ -160,7 +165,7 @@ public final class Ram implements AutoCloseable {
             return Memfd.create(name, size);
         } catch (ErrnoException e) {
             String advice = e.errno() == Errno.EACCES
-                    ? "; if sysctl vm.memfd_noexec is 2, use --ram mem-path=/dev/shm, or set it to 0 or 1"
+                    ? "; if sysctl vm.memfd_noexec is 2, set it to 0 or 1, or make /dev/shm writable"
                     : "";
             throw new VmmException(
                     "can't create a memfd of " + ByteSize.text(size) + " for guest RAM: " + reason(e) + advice, e);
@@ -215,6 +220,92 @@ public final class Ram implements AutoCloseable {
         }
     }
 
+    /**
+     * Gives every page that RAM has not yet, in huge pages where it may, slice by slice; what is there stays as it is. For
+     * a live update, which preserves a populated huge page in no time and fills a hole with small ones. The guest may run.
+     */
+    public void populate() {
+        prefault();
+    }
+
+    /**
+     * How much of RAM this process maps in huge pages, bytes: ShmemPmdMapped of proc_pid_smaps(5); 0 where that cannot be
+     * read. Blocks for some milliseconds.
+     */
+    public long hugeBytes() {
+        long sum = 0;
+        boolean ours = false;
+        try (BufferedReader smaps = Files.newBufferedReader(Path.of("/proc/self/smaps"))) {
+            for (String line = smaps.readLine(); line != null; line = smaps.readLine()) {
+                int dash = line.indexOf('-');
+                if (dash > 0 && dash <= 16 && isHex(line, dash)) {
+                    ours = isOurs(Long.parseUnsignedLong(line, 0, dash, 16));
+                } else if (ours && line.startsWith("ShmemPmdMapped:")) {
+                    sum += Long.parseLong(line.substring(15, line.length() - 2).trim()) << 10;
+                }
+            }
+            return sum;
+        } catch (IOException | NumberFormatException e) {
+            return 0;
+        }
+    }
+
+    private static boolean isHex(String line, int length) {
+        for (int i = 0; i < length; i++) {
+            if (Character.digit(line.charAt(i), 16) < 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private boolean isOurs(long address) {
+        for (int i = 0; i < pieces.size(); i++) {
+            MemorySegment segment = pieces.get(i).mapping().segment();
+            if (address >= segment.address() && address < segment.address() + segment.byteSize()) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /**
+     * Refuses RAM that Linux's Live Update Orchestrator cannot take, with what to do: when the VMM starts, not when the
+     * host is about to reboot.
+     */
+    public void requirePreservable() {
+        String why = whyNotPreservable();
+        if (why != null) {
+            throw new VmmException("guest RAM cannot be kept through a live update: " + why
+                    + "; use memfd RAM (the default), or leave --live-update out");
+        }
+    }
+
+    private String whyNotPreservable() {
+        if (!config.share()) {
+            return "it is private (backend=anonymous or share=off)";
+        }
+        for (int i = 0; i < pieces.size(); i++) {
+            Fd fd = pieces.get(i).fd();
+            FileSystem system = fd.fileSystem();
+            if (system.isHugetlbfs()) {
+                return "it lies on hugetlbfs";
+            }
+            if (!system.isTmpfs() || !fd.stat().isRegular()) {
+                return config.memPath() + " is neither a memfd nor a file on a tmpfs";
+            }
+            if (fd.stat().links() > 0) {
+                return config.memPath() + " is a file with a name, the kernel takes only those without";
+            }
+            if ((Memfd.trySeals(fd) & Memfd.F_SEAL_EXEC) != 0) {
+                return config.memPath()
+                        + " is a memfd sealed F_SEAL_EXEC, which comes back sealed against writing: make it"
+                        + " with MFD_EXEC, or set sysctl vm.memfd_noexec to 0";
+            }
+        }
+        return null;
+    }
+
     private void prefault() {
         for (int i = 0; i < pieces.size(); i++) {
             Mapping mapping = pieces.get(i).mapping();
@@ -266,6 +357,14 @@ public final class Ram implements AutoCloseable {
             }
         }
         return regions;
+    }
+
+    /** How many descriptors keep RAM of that configuration. */
+    public static int pieces(RamConfig config) {
+        if (config.backend() == RamConfig.Backend.ANONYMOUS) {
+            return 0;
+        }
+        return config.backend() == RamConfig.Backend.FILE ? 1 : (int) ((config.size() + MAX_MEMFD - 1) / MAX_MEMFD);
     }
 
     /** The descriptors of its pieces, in order; empty for anonymous RAM. Owned by this. */

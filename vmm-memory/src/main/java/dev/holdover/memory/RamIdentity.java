@@ -3,6 +3,7 @@ package dev.holdover.memory;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Memfd;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -31,6 +32,9 @@ public record RamIdentity(UUID id, long generation, Cause cause) {
     static final int SAMPLES = 7;
 
     private static final int SIZE = 32;
+    /** "HOLDRAM" and a version. */
+    private static final long PAGE_MAGIC = 0x014d4152444c4f48L;
+
     private static final long PAGE = 4096;
     /** So many pages of a slice are looked through for one that is not zero. */
     private static final int LOOK = 64;
@@ -94,23 +98,58 @@ public record RamIdentity(UUID id, long generation, Cause cause) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment value = arena.allocate(SIZE, 8);
             long n = file.tryGetAttribute(ATTRIBUTE, value);
-            Cause cause = Cause.of(value.get(ValueLayout.JAVA_INT, 24));
-            if (n != SIZE || cause == null) {
-                return null;
-            }
-            UUID id = new UUID(value.get(ValueLayout.JAVA_LONG, 0), value.get(ValueLayout.JAVA_LONG, 8));
-            return new RamIdentity(id, value.get(ValueLayout.JAVA_LONG, 16), cause);
+            return n == SIZE ? decode(value) : null;
         }
+    }
+
+    /** A page of its own for what stands with RAM that takes no attribute along, as through a live update. */
+    public static Fd newPage() {
+        Fd page = Memfd.create("holdover-identity", PAGE);
+        Memfd.seal(page, Memfd.F_SEAL_GROW | Memfd.F_SEAL_SHRINK | Memfd.F_SEAL_SEAL);
+        return page;
+    }
+
+    /** What stands in a page; null if there is nothing. */
+    public static RamIdentity readPage(Fd page) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment content = arena.allocate(Long.BYTES + SIZE, 8);
+            long n = page.readFully(content, 0);
+            boolean marked = content.get(ValueLayout.JAVA_LONG, 0) == PAGE_MAGIC;
+            return n == content.byteSize() && marked ? decode(content.asSlice(Long.BYTES)) : null;
+        }
+    }
+
+    /** Writes it to a page. */
+    public void writePage(Fd page) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment content = arena.allocate(Long.BYTES + SIZE, 8);
+            content.set(ValueLayout.JAVA_LONG, 0, PAGE_MAGIC);
+            encode(content.asSlice(Long.BYTES));
+            page.writeFully(content, 0);
+        }
+    }
+
+    private static RamIdentity decode(MemorySegment value) {
+        Cause cause = Cause.of(value.get(ValueLayout.JAVA_INT, 24));
+        if (cause == null) {
+            return null;
+        }
+        UUID id = new UUID(value.get(ValueLayout.JAVA_LONG, 0), value.get(ValueLayout.JAVA_LONG, 8));
+        return new RamIdentity(id, value.get(ValueLayout.JAVA_LONG, 16), cause);
+    }
+
+    private void encode(MemorySegment value) {
+        value.set(ValueLayout.JAVA_LONG, 0, id.getMostSignificantBits());
+        value.set(ValueLayout.JAVA_LONG, 8, id.getLeastSignificantBits());
+        value.set(ValueLayout.JAVA_LONG, 16, generation);
+        value.set(ValueLayout.JAVA_INT, 24, cause.code);
     }
 
     /** Writes it to the file; false if the file system keeps no attributes (EOPNOTSUPP). Blocks as fsetxattr(2) does. */
     public boolean write(Fd file) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment value = arena.allocate(SIZE, 8);
-            value.set(ValueLayout.JAVA_LONG, 0, id.getMostSignificantBits());
-            value.set(ValueLayout.JAVA_LONG, 8, id.getLeastSignificantBits());
-            value.set(ValueLayout.JAVA_LONG, 16, generation);
-            value.set(ValueLayout.JAVA_INT, 24, cause.code);
+            encode(value);
             long result = file.trySetAttribute(ATTRIBUTE, value);
             if (Errno.EOPNOTSUPP.is(result) || Errno.ENOSPC.is(result)) {
                 return false;

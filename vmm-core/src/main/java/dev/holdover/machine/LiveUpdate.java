@@ -1,0 +1,215 @@
+package dev.holdover.machine;
+
+import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Fd;
+import dev.holdover.linux.VmmException;
+import dev.holdover.liveupdate.Agent;
+import dev.holdover.liveupdate.Session;
+import dev.holdover.liveupdate.SystemdAgent;
+import dev.holdover.liveupdate.Tokens;
+import dev.holdover.liveupdate.UpdateListener;
+import dev.holdover.memory.ByteSize;
+import dev.holdover.memory.RamIdentity;
+import dev.holdover.vmstate.MemfdTarget;
+import dev.holdover.vmstate.Phase;
+import dev.holdover.vmstate.StateImage;
+import dev.holdover.vmstate.Timeline;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * A machine's part in live updates of its host: what it puts into the session of an agent. {@link Retrieval} takes it out
+ * again.
+ *
+ * <p>Order and reasons:
+ *
+ * <ol>
+ *   <li>While the guest runs: RAM is populated, in huge pages where it may, for the kernel fills holes with small pages,
+ *       slowly; then preserved, which costs by the page but does not keep the guest from storing to it. With it goes the
+ *       page that says which RAM it is and how often a guest went on in it.
+ *   <li>The guest stands still; its disks are synced, as nobody writes again what is lost with the host's page cache.
+ *   <li>The state is written to a memfd, preserved, and the agent is told. The timeline in it goes on afterwards.
+ *   <li>If the update is given up, the session has been closed: the state is made one of the past, then the guest runs on.
+ *       Until then it stands still, whatever happens to this process.
+ * </ol>
+ */
+public final class LiveUpdate implements UpdateListener, AutoCloseable {
+    private final Machine machine;
+    private final Agent agent;
+    private final String id;
+
+    // On the agent's thread.
+    private boolean prepared;
+    private boolean ran;
+
+    private volatile boolean ready;
+
+    /**
+     * Refuses a machine that could not be preserved; {@link #start} then takes part in updates.
+     *
+     * @param id the guest's, by which the next VMM asks for it
+     */
+    public LiveUpdate(Machine machine, Agent agent, String id) {
+        machine.ram.requirePreservable();
+        this.machine = machine;
+        this.agent = agent;
+        this.id = id;
+        machine.keepIdentity();
+    }
+
+    /** From now on the agent may call. Once. */
+    public void start() {
+        agent.subscribe(id, this);
+    }
+
+    /** Who holds the session. */
+    public Agent agent() {
+        return agent;
+    }
+
+    /** Whether the guest stands still because the next VMM may take it up any moment: this process must not let it run. */
+    public boolean isReady() {
+        return ready;
+    }
+
+    @Override
+    public void prepare(Session session) {
+        long start = System.nanoTime();
+        machine.ram.populate();
+        long populated = System.nanoTime();
+        List<Fd> fds = machine.ram.fds();
+        for (int i = 0; i < fds.size(); i++) {
+            session.preserve(fds.get(i), Tokens.ram(i));
+        }
+        session.preserve(machine.identityPage(), Tokens.IDENTITY);
+        long preserved = System.nanoTime();
+        prepared = true;
+        long size = machine.ram.config().size();
+        long huge = machine.ram.hugeBytes();
+        System.err.println("vmm: live update: " + ByteSize.text(size) + " of RAM populated in "
+                + millis(populated - start) + " ms (" + 100 * huge / size + " % in huge pages), preserved in "
+                + millis(preserved - populated) + " ms"
+                + (huge == 0
+                        ? "; huge pages would make it cheaper: write advise to"
+                                + " /sys/kernel/mm/transparent_hugepage/shmem_enabled before the guest is started"
+                        : ""));
+    }
+
+    private static long millis(long nanos) {
+        return nanos / 1_000_000;
+    }
+
+    @Override
+    public void preserve(Session session) {
+        if (!prepared) {
+            prepare(session);
+        }
+        machine.devices.prepareSave(); // what is written now need not be while the guest stands still
+        synchronized (machine) {
+            if (machine.isClosed()) {
+                throw new VmmException("the guest has ended");
+            }
+            ran = machine.state() == RunState.RUNNING;
+            machine.requireIdentity();
+            SavePlan plan = SavePlan.withRam(machine.config, machine.ram, machine.ramIdentity);
+            StateDraft draft = new StateDraft(machine, plan);
+            StateImage image = draft.build();
+            Timeline timeline = image.timeline();
+            machine.pause();
+            try {
+                machine.stamp(timeline, Phase.PAUSED);
+                machine.requireNotEnding();
+                draft.complete();
+                machine.devices.syncDisks();
+                plan.saveRam(machine.ram, image, null);
+                if (machine.raise == null) {
+                    machine.raise = RamIdentity.Cause.WENT_ON;
+                }
+                machine.stamp(timeline, Phase.STATE_WRITTEN);
+                preserveState(session, image);
+                machine.preserved();
+                ready = true;
+            } catch (RuntimeException | Error e) {
+                if (ran) {
+                    machine.resume();
+                }
+                throw e;
+            }
+        }
+    }
+
+    private void preserveState(Session session, StateImage image) {
+        try (MemfdTarget target = MemfdTarget.create("holdover-state", image.size())) {
+            target.publish(image);
+            // The session has a reference of its own.
+            try (Fd state = target.fd()) {
+                session.preserve(state, Tokens.STATE);
+                machine.stamp(image.timeline(), Phase.STATE_PRESERVED);
+                machine.stamp(image.timeline(), Phase.READY);
+                image.timeline().writeTo(state);
+            }
+        }
+    }
+
+    @Override
+    public void aborted(String reason) {
+        prepared = false;
+        System.err.println("vmm: the live update was given up: " + reason);
+        if (ready) {
+            machine.unpreserved();
+            ready = false;
+            if (ran) {
+                machine.resume();
+            }
+        }
+    }
+
+    /**
+     * A signal is to end this process. If the guest is ready for the next VMM, it must not run on here, nor must its
+     * session be closed: this does not return then, until the kernel or SIGKILL ends the process. Under systemd a signal
+     * that comes while a kexec is loaded is the word to preserve the guest, which its manager holds afterwards.
+     */
+    public void signalled() {
+        if (agent instanceof SystemdAgent systemd) {
+            if (ready || isKexecLoaded()) {
+                try {
+                    systemd.preserve();
+                    System.err.println("vmm: the guest is preserved, systemd holds it");
+                } catch (VmmException | ErrnoException e) {
+                    System.err.println(
+                            "vmm: the guest ends with its host, it could not be preserved: " + e.getMessage());
+                }
+            }
+            return;
+        }
+        while (ready) {
+            try {
+                TimeUnit.SECONDS.sleep(1);
+            } catch (InterruptedException e) {
+                // nobody does that here
+            }
+        }
+    }
+
+    private static boolean isKexecLoaded() {
+        try {
+            return Files.readString(Path.of("/sys/kernel/kexec_loaded")).startsWith("1");
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    @Override
+    public void turned() {
+        machine.leave();
+    }
+
+    /** Takes part in no more updates. A guest that is ready stays so. */
+    @Override
+    public void close() {
+        agent.close();
+    }
+}

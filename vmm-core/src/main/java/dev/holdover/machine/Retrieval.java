@@ -1,0 +1,110 @@
+package dev.holdover.machine;
+
+import dev.holdover.boot.MemoryMap;
+import dev.holdover.linux.Fd;
+import dev.holdover.liveupdate.Session;
+import dev.holdover.liveupdate.Tokens;
+import dev.holdover.memory.FdSets;
+import dev.holdover.memory.Ram;
+import dev.holdover.memory.RamConfig;
+import dev.holdover.vmstate.Phase;
+import dev.holdover.vmstate.TimelineEvent;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.UnaryOperator;
+
+/**
+ * Takes a guest that {@link LiveUpdate} preserved out of its session again.
+ *
+ * <p>Order and reasons:
+ *
+ * <ol>
+ *   <li>The state and the page that says which RAM it is: whether the state was used is known before RAM is touched.
+ *   <li>RAM, every piece; huge pages are asked for anew, as that belongs to a mapping.
+ *   <li>The machine, as for any restore; the guest's clocks are set by the host's TSC, which has run on.
+ *   <li>The generation is raised in that page before the first KVM_RUN: a VMM that dies after it leaves a guest that is
+ *       refused as moved on, never one that runs twice.
+ *   <li>Only when the guest has run may the session be finished. Nothing is closed before, so a failure costs nothing:
+ *       the session can be claimed again.
+ * </ol>
+ */
+public final class Retrieval {
+    /** By so much may real time be off after a reboot, ns. */
+    private static final long RTC_GRAIN = 1_000_000_000L;
+
+    private final Session session;
+    private final List<TimelineEvent> timeline = new ArrayList<>();
+    private Machine machine;
+
+    /**
+     * The session of the guest.
+     *
+     * @param session incoming; stays the caller's
+     */
+    public Retrieval(Session session) {
+        this.session = session;
+    }
+
+    /**
+     * Makes the machine, parked, with the guest's state.
+     *
+     * @param override the machine as the user changed it
+     * @throws RestoreRefused if the state was used, or does not fit
+     */
+    public Machine machine(UnaryOperator<MachineConfig> override, FdSets fdsets) {
+        TimelineEvent claimed = Stamp.withoutTsc(Phase.CLAIMED);
+        try (Fd state = session.retrieve(Tokens.STATE)) {
+            Fd page = session.retrieve(Tokens.IDENTITY);
+            try (Incoming incoming = Incoming.ofSession(state, page, session.name())) {
+                TimelineEvent stateRetrieved = Stamp.withoutTsc(Phase.STATE_RETRIEVED);
+                Ram ram = ram(incoming.config().ram());
+                TimelineEvent ramRetrieved = Stamp.withoutTsc(Phase.RAM_RETRIEVED);
+                machine = Machine.retrieve(override.apply(incoming.config()), fdsets, incoming, ram, page);
+                timeline.addAll(incoming.state().timeline().events());
+                TimelineEvent boot = Stamp.ofBoot();
+                if (!timeline.isEmpty() && boot.realtime() > timeline.getLast().realtime() - RTC_GRAIN) {
+                    timeline.add(boot); // not if its VMM alone was replaced
+                }
+                timeline.add(claimed);
+                timeline.add(stateRetrieved);
+                timeline.add(ramRetrieved);
+                timeline.add(machine.stamp(Phase.KVM_BUILT));
+                return machine;
+            } catch (RuntimeException | Error e) {
+                page.close();
+                throw e;
+            }
+        }
+    }
+
+    private Ram ram(RamConfig config) {
+        List<Fd> fds = new ArrayList<>();
+        int pieces = Ram.pieces(config);
+        try {
+            for (int i = 0; i < pieces; i++) {
+                fds.add(session.retrieve(Tokens.ram(i)));
+            }
+        } catch (RuntimeException e) {
+            for (Fd fd : fds) {
+                fd.close();
+            }
+            throw e;
+        }
+        return Ram.adopt(config, fds, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
+    }
+
+    /** Lets the guest run, and returns when it has; then the session may be finished. False if it ended instead. */
+    public boolean run() {
+        machine.resume();
+        boolean entered = machine.awaitEntered();
+        timeline.add(machine.stamp(Phase.RUNNING));
+        machine.setTimeline(timeline);
+        return entered;
+    }
+
+    /** The session is finished. */
+    public void finished() {
+        timeline.add(machine.stamp(Phase.FINISHED));
+        machine.setTimeline(timeline);
+    }
+}
