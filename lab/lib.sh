@@ -11,6 +11,8 @@
 #   keep NAME...                 keeps shell variables for the stages behind a kexec (see docs/lab.md)
 #   next_stage_load              loads the kernel of the next stage
 #   next_stage COMMAND...        runs what kexecs, and waits for the end of this kernel
+#   java_source NAME ARGUMENT...  runs lab/NAME.java against the VMM's classes
+#   eventually SECONDS COMMAND... repeats a command until it succeeds
 #
 # LAB_VMM=qemu drives QEMU's microvm under the same KVM instead of ./vmm: the reference when a scenario is in doubt.
 
@@ -230,4 +232,24 @@ next_stage() { # COMMAND...
     "$@" || give_up "no kexec: $* ended with status $?"
     pause 120
     give_up "no kexec 120 s after: $*"
+}
+
+# ---- programs of the lab's own, against the VMM's classes
+
+java_source() { # NAME ARGUMENT...
+    local jdk name=$1
+    shift
+    . "$REPO/.mvn/find-jdk"
+    find_jdk 25 || give_up "there is no JDK of 25 or later"
+    "$jdk/bin/java" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 --enable-native-access=ALL-UNNAMED -cp "$REPO/vmm-core/target/holdover.jar" \
+        "$LAB/$name.java" "$@"
+}
+
+eventually() { # SECONDS COMMAND...
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ "$SECONDS" -lt "$deadline" ] || return 1
+        pause 0.2
+    done
 }
