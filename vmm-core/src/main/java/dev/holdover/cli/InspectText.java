@@ -153,9 +153,9 @@ final class InspectText {
         if (value instanceof StateGroup group) {
             for (StateGroup.Field field : group.fields()) {
                 if (field.value() instanceof StateValue.Plain) {
-                    // "kept in place" says it alone.
-                    String name =
-                            field.name().equals("where") ? "" : field.name().replace('-', ' ') + " ";
+                    // "kept in place" and "guest paused" say it alone.
+                    boolean alone = field.name().equals("where") || field.name().equals("what");
+                    String name = alone ? "" : field.name().replace('-', ' ') + " ";
                     words.add(name + text(field.value()));
                 }
             }

@@ -522,6 +522,7 @@ public final class Machine implements AutoCloseable {
             }
             try {
                 requireNotEnding();
+                Clocks.stamp(image.timeline(), Phase.PAUSED, vm);
                 draft.complete();
                 devices.syncDisks();
                 devices.flushOutput();
@@ -529,6 +530,7 @@ public final class Machine implements AutoCloseable {
                 if (raise == null) {
                     raise = RamIdentity.Cause.WENT_ON;
                 }
+                Clocks.stamp(image.timeline(), Phase.STATE_WRITTEN, vm);
                 target.publish(image);
             } catch (RuntimeException | Error e) {
                 if (ran) {

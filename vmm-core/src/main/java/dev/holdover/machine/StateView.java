@@ -4,6 +4,7 @@ import dev.holdover.boot.BootConfig;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.virtio.DiskConfig;
 import dev.holdover.virtio.NetConfig;
+import dev.holdover.vmstate.Phase;
 import dev.holdover.vmstate.RamRegion;
 import dev.holdover.vmstate.SectionEntry;
 import dev.holdover.vmstate.StateException;
@@ -191,8 +192,10 @@ public final class StateView {
         List<StateValue> events = new ArrayList<>();
         if (inspection.timeline() != null) {
             for (TimelineEvent event : inspection.timeline().events()) {
+                Phase phase = Phase.of(event.phase());
                 events.add(new StateGroup()
                         .number("phase", event.phase())
+                        .text("what", phase == null ? "unknown to this VMM" : phase.text())
                         .text("at", at(event.realtime()))
                         .number("monotonic-ns", event.monotonic())
                         .hex64("host-tsc", event.tsc()));

@@ -110,7 +110,8 @@ class InspectCommandTest {
         assertThat(result.code()).isZero();
         assertThat(result.out())
                 .contains("x86-64", "web1", "kept in place", ram.toString(), "generation 1", "proof samples")
-                .contains("vCPU 0", "vCPU 1", "not started", "real mode", "RIP", "CR0", "uart16550 0", "virtio-mmio 2");
+                .contains("vCPU 0", "vCPU 1", "not started", "real mode", "RIP", "CR0", "uart16550 0", "virtio-mmio 2")
+                .contains("Timeline", "phase 1", "guest paused", "phase 2", "state written", "host tsc 0x");
         // Paths are not cut, all else fits.
         assertThat(result.out().lines().filter(line -> !line.contains("/")))
                 .allSatisfy(line -> assertThat(line.length()).isLessThanOrEqualTo(80));
@@ -140,6 +141,8 @@ class InspectCommandTest {
             }
         }
         assertThat(rip).matches("0x[0-9a-f]{16}");
+        assertThat(result.out())
+                .contains("\"what\" : \"guest paused\"", "\"what\" : \"state written\"", "\"monotonic-ns\" : ");
     }
 
     /** Where a section begins: the header's length, then its table's entries; docs/vmstate.md. */
