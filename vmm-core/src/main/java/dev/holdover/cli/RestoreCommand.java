@@ -1,6 +1,7 @@
 package dev.holdover.cli;
 
 import dev.holdover.device.SerialConfig;
+import dev.holdover.linux.Fd;
 import dev.holdover.linux.UsageException;
 import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.Agent;
@@ -49,7 +50,10 @@ final class RestoreCommand implements Callable<Integer>, PlainArguments.Reader {
     @Mixin
     HelpOption help;
 
-    @Parameters(paramLabel = "STATE", arity = "0..1", description = "The state file, unless --live-update is given.")
+    @Parameters(
+            paramLabel = "STATE",
+            arity = "0..1",
+            description = "The state: a file, or /dev/fdset/ID; unless --live-update is given.")
     private String state;
 
     @Option(
@@ -159,7 +163,8 @@ final class RestoreCommand implements Callable<Integer>, PlainArguments.Reader {
             }
             fdsets.closeOriginals();
             Machine machine;
-            try (Incoming incoming = new Incoming(state, force)) {
+            try (Fd file = FdSets.isFdSet(state) ? fdsets.open(state, Fd.O_RDWR) : null;
+                    Incoming incoming = file == null ? new Incoming(state, force) : new Incoming(file, force)) {
                 machine = Machine.restore(config(incoming.config()), fdsets, incoming);
             }
             return Running.untilEnd(machine, fdsets, control, null, "vmm restore");

@@ -58,7 +58,7 @@ public final class ControlSocket implements AutoCloseable {
     /** As the other, on a socket that another VMM listened on; takes it over. */
     public static ControlSocket open(SocketFile socket, FdSets fdsets, Machine machine, LiveUpdate liveUpdate) {
         return new ControlSocket(
-                socket, fdsets, (events, control) -> new MachineGuest(machine, liveUpdate, events, control));
+                socket, fdsets, (events, control) -> new MachineGuest(machine, fdsets, liveUpdate, events, control));
     }
 
     private static SocketFile listen(String path) {

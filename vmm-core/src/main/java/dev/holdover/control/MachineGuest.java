@@ -1,5 +1,6 @@
 package dev.holdover.control;
 
+import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.OwnAgent;
 import dev.holdover.machine.HandOverReport;
@@ -10,6 +11,7 @@ import dev.holdover.machine.MachineListener;
 import dev.holdover.machine.RunState;
 import dev.holdover.machine.SaveOptions;
 import dev.holdover.machine.SaveReport;
+import dev.holdover.memory.FdSets;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.vmstate.TimelineEvent;
 import java.util.List;
@@ -17,6 +19,7 @@ import java.util.List;
 /** A machine as commands see it; tells clients of its changes. */
 final class MachineGuest implements Guest {
     private final Machine machine;
+    private final FdSets fdsets;
     private final Events events;
     /** Kept apart, for the machine is locked while it changes. */
     private volatile RunState state;
@@ -31,7 +34,8 @@ final class MachineGuest implements Guest {
     /** Null if it takes part in none. */
     private final LiveUpdate liveUpdate;
 
-    MachineGuest(Machine machine, LiveUpdate liveUpdate, Events events, ControlSocket control) {
+    MachineGuest(Machine machine, FdSets fdsets, LiveUpdate liveUpdate, Events events, ControlSocket control) {
+        this.fdsets = fdsets;
         this.machine = machine;
         this.liveUpdate = liveUpdate;
         this.control = control;
@@ -89,7 +93,12 @@ final class MachineGuest implements Guest {
 
     @Override
     public SaveReport save(String path, SaveOptions options) {
-        return machine.save(path, options);
+        if (!FdSets.isFdSet(path)) {
+            return machine.save(path, options);
+        }
+        try (Fd file = fdsets.open(path, Fd.O_RDWR)) {
+            return machine.save(file, options);
+        }
     }
 
     @Override

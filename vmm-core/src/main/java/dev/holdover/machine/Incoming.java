@@ -91,6 +91,11 @@ public final class Incoming implements AutoCloseable {
         return new Incoming(StateFile.open(state, KNOWN), Trust.SESSION, identity, "session " + session);
     }
 
+    /** Likewise, of a file or memfd that somebody else opened; it stays the caller's, and open. */
+    public Incoming(Fd file, boolean force) {
+        this(StateFile.open(file, KNOWN), force ? Trust.FORCE : Trust.IDENTITY, null, null);
+    }
+
     /**
      * Reads a state that comes with its RAM from the VMM that has the guest.
      *

@@ -27,10 +27,12 @@ import dev.holdover.memory.GuestMemory;
 import dev.holdover.memory.Ram;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.memory.RamIdentity;
+import dev.holdover.vmstate.FdTarget;
 import dev.holdover.vmstate.FileTarget;
 import dev.holdover.vmstate.PageWriter;
 import dev.holdover.vmstate.Phase;
 import dev.holdover.vmstate.StateImage;
+import dev.holdover.vmstate.StateTarget;
 import dev.holdover.vmstate.Timeline;
 import dev.holdover.vmstate.TimelineEvent;
 import java.lang.foreign.MemorySegment;
@@ -498,7 +500,19 @@ public final class Machine implements AutoCloseable {
      *
      * @param path a file, which is replaced whole or not at all
      */
-    public synchronized SaveReport save(String path, SaveOptions options) {
+    public SaveReport save(String path, SaveOptions options) {
+        return save(path, null, options);
+    }
+
+    /**
+     * Likewise, into a file or memfd that somebody else opened, read-write; an older state in it is gone when the writing
+     * begins. It stays the caller's.
+     */
+    public SaveReport save(Fd file, SaveOptions options) {
+        return save(file.name(), file, options);
+    }
+
+    private synchronized SaveReport save(String path, Fd file, SaveOptions options) {
         if (state == RunState.SAVED) {
             throw new VmmException("Can't migrate the vm that was paused due to previous migration");
         }
@@ -511,7 +525,7 @@ public final class Machine implements AutoCloseable {
         SavePlan plan = new SavePlan(config, ram, ramIdentity, options);
         StateDraft draft = new StateDraft(this, plan);
         StateImage image = draft.build();
-        try (FileTarget target = FileTarget.create(path, image.size());
+        try (StateTarget target = file == null ? FileTarget.create(path, image.size()) : FdTarget.of(file);
                 PageWriter pages = new PageWriter(target, image)) {
             pageWriter = pages;
             // What is written now need not be while the guest stands still.

@@ -6,6 +6,7 @@ import dev.holdover.device.SerialConfig;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Memfd;
 import dev.holdover.machine.BootSource;
+import dev.holdover.machine.Incoming;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.MachineConfig;
 import dev.holdover.memory.FdSets;
@@ -87,6 +88,10 @@ class SaveBoundTest {
 
     /** Saves as a QMP client does, and returns the bytes transferred. */
     private long transferred(Machine machine, FdSets sets) throws InterruptedException {
+        return transferred(machine, sets, state.toString());
+    }
+
+    private long transferred(Machine machine, FdSets sets, String target) throws InterruptedException {
         String path = directory.resolve("control").toString();
         try (ControlSocket socket = ControlSocket.open(path, sets, machine, null);
                 QmpClient client = QmpClient.negotiated(path)) {
@@ -98,7 +103,7 @@ class SaveBoundTest {
                     .isEqualTo(OK);
             assertThat(client.ask("{'execute': 'migrate-set-parameters', 'arguments': {'mode': 'cpr-reboot'}}"))
                     .isEqualTo(OK);
-            assertThat(client.ask("{'execute': 'migrate', 'arguments': {'uri': 'file:" + state + "'}}"))
+            assertThat(client.ask("{'execute': 'migrate', 'arguments': {'uri': 'file:" + target + "'}}"))
                     .isEqualTo(OK);
             String answer = client.ask("{'execute': 'query-migrate'}");
             while (!answer.contains("\"completed\"")) {
@@ -121,6 +126,28 @@ class SaveBoundTest {
         assertThat(transferred).isLessThan(Math.max(2 * MIB, Math.min(8 * MIB, size / 32)));
         // What it really is, without the firmware, which is part of the state.
         assertThat(transferred - Files.size(image)).isLessThan(32 << 10);
+    }
+
+    /** A state in a descriptor that a client passed, taken up from it. */
+    @Test
+    void toADescriptorOfAnFdset() throws Exception {
+        RamConfig ramConfig = RamConfig.parse("16M", "mem-path=" + ram);
+        try (Fd file = Memfd.create("state", 0)) {
+            fdsets.add(3, file.dup(), null);
+            long transferred;
+            try (Machine machine = new Machine(config(ramConfig), fdsets)) {
+                transferred = transferred(machine, fdsets, "/dev/fdset/3");
+            }
+            assertThat(transferred).isEqualTo(file.stat().size());
+            try (Incoming incoming = new Incoming(file, false);
+                    Machine machine = Machine.restore(incoming.config(), fdsets, incoming)) {
+                int rounds = machine.memory().getInt(0x1000);
+                machine.resume();
+                while (machine.memory().getInt(0x1000) == rounds) {
+                    TimeUnit.MILLISECONDS.sleep(1);
+                }
+            }
+        }
     }
 
     @ParameterizedTest
