@@ -1,10 +1,206 @@
 package dev.holdover.benchmarks;
 
-/** x */
-public final class Bench {
-    private Bench() {}
+import com.fasterxml.jackson.jr.ob.JSON;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
 
-    public static void main(String[] args) throws Exception {
-        org.openjdk.jmh.Main.main(args);
+/** Runs the benchmarks in rounds, each beside its reference, and makes the page. */
+@Command(
+        name = "vmm bench",
+        description = "Measures this VMM beside its references, and makes a page of it.",
+        mixinStandardHelpOptions = true,
+        sortOptions = false,
+        footer = {
+            "",
+            "Results: lines.jsonl, one run a line; jmh.json, for JMH's own tools; index.html, which holds all its plots;",
+            "and each plot as SVG.",
+            "",
+            "Examples:",
+            "  ./vmm bench --quick",
+            "  ./vmm bench ColdRestore --qemu /opt/qemu/bin/qemu-system-x86_64",
+            "  ./vmm bench Restore Save --rounds 5"
+        })
+public final class Bench implements Callable<Integer> {
+    @Parameters(
+            paramLabel = "FILTER",
+            description = "Only benchmarks whose name has one of these in it: ColdStart, ColdRestore, Restore, Save,"
+                    + " Exit, Interrupt, State. Default: all.")
+    private List<String> filters = new ArrayList<>();
+
+    @Option(names = "--quick", description = "Few rounds, small guests: does it all work?")
+    private boolean quick;
+
+    @Option(names = "--rounds", paramLabel = "N", description = "Rounds of each JMH benchmark. Default: 3, quick: 1.")
+    private Integer rounds;
+
+    @Option(
+            names = "--cold-rounds",
+            paramLabel = "N",
+            description = "Starts of each contestant in the cold benchmarks. Default: 40, quick: 5.")
+    private Integer coldRounds;
+
+    @Option(
+            names = "--qemu",
+            paramLabel = "BINARY",
+            description = "One more QEMU to measure beside; those in the PATH are found. May be given several times.")
+    private List<String> qemus = new ArrayList<>();
+
+    @Option(
+            names = "--vmm",
+            paramLabel = "PATH",
+            description = "One more Holdover to measure, an installed one say. May be given several times.")
+    private List<Path> vmms = new ArrayList<>();
+
+    @Option(
+            names = {"-o", "--output"},
+            paramLabel = "DIR",
+            description = "Where results go. Default: target/bench.")
+    private Path output;
+
+    @Option(
+            names = "--patience",
+            paramLabel = "SECONDS",
+            description = "How long a cold start waits for an idle machine. Default: 3, quick: 0.")
+    private Integer patience;
+
+    @Option(names = "--report", description = "Measure nothing, make the page of the results in DIR again.")
+    private boolean reportOnly;
+
+    private final Path tree = Path.of(System.getProperty("dev.holdover.tree", "."));
+
+    public static void main(String[] args) {
+        // ProcessBuilder's own helper process would be timed with every start.
+        System.setProperty("jdk.lang.Process.launchMechanism", "FORK");
+        System.setProperty("java.awt.headless", "true");
+        System.exit(new CommandLine(new Bench()).execute(args));
+    }
+
+    @Override
+    public Integer call() throws Exception {
+        Path directory = output == null ? tree.resolve("target/bench") : output;
+        Files.createDirectories(directory);
+        Path file = directory.resolve("lines.jsonl");
+        Path hostFile = directory.resolve("host.json");
+        if (!reportOnly) {
+            Files.deleteIfExists(file);
+            Lines lines = new Lines(file);
+            Map<String, Object> host = measure(directory, lines);
+            Files.writeString(hostFile, JSON.std.asString(host));
+        }
+        if (!Files.exists(hostFile)) {
+            System.err.println("vmm bench: no results in " + directory + ": run it without --report first");
+            return 1;
+        }
+        Report report = new Report(new Lines(file).read(), JSON.std.mapFrom(Files.readString(hostFile)));
+        report.write(directory);
+        System.out.print(report.text());
+        System.out.println(directory.resolve("index.html"));
+        return 0;
+    }
+
+    private boolean wanted(String name) {
+        if (filters.isEmpty()) {
+            return true;
+        }
+        for (String filter : filters) {
+            if (name.toLowerCase(Locale.ROOT).contains(filter.toLowerCase(Locale.ROOT))) {
+                return !(filter.equalsIgnoreCase("restore") && name.startsWith("Cold"));
+            }
+        }
+        return false;
+    }
+
+    private Map<String, Object> measure(Path directory, Lines lines) throws Exception {
+        int warmRounds = rounds != null ? rounds : quick ? 1 : 3;
+        int starts = coldRounds != null ? coldRounds : quick ? 5 : 40;
+        int[] sizes = quick ? new int[] {256} : new int[] {256, 1024, 4096};
+        Idle idle = new Idle(patience != null ? patience : quick ? 0 : 3);
+        WarmRuns warm = new WarmRuns(directory, lines, quick);
+        List<WarmRuns.Run> runs = new ArrayList<>();
+        for (WarmRuns.Run run : warm.plan()) {
+            if (wanted(run.benchmark())) {
+                runs.add(run);
+            }
+        }
+        boolean boots = wanted("ColdStart");
+        boolean restores = wanted("ColdRestore");
+
+        Map<String, Object> host = Host.describe();
+        host.put("jvmFlags", String.join(" ", WarmRuns.FLAGS));
+        try (Scratch scratch = Scratch.onDisk()) {
+            List<Contestant> contestants = boots || restores ? contestants(scratch.path()) : List.of();
+            Map<String, String> details = new LinkedHashMap<>();
+            for (Contestant contestant : contestants) {
+                details.put(contestant.name(), contestant.detail());
+            }
+            host.put("contestants", details);
+            int cold = (boots ? 1 : 0) + (restores ? 1 : 0);
+            Progress progress =
+                    new Progress(cold * starts * sizes.length * contestants.size() + runs.size() * warmRounds);
+            if (cold > 0) {
+                try (ColdStarts starter = new ColdStarts(contestants, lines, idle)) {
+                    for (int mib : sizes) {
+                        if (boots) {
+                            starter.boot(mib, starts, progress);
+                        }
+                        if (restores) {
+                            starter.restore(mib, starts, progress);
+                        }
+                    }
+                }
+            }
+            for (int round = 0; round < warmRounds; round++) {
+                for (WarmRuns.Run run : runs) {
+                    progress.step(run + ", round " + (round + 1));
+                    warm.run(run, round);
+                }
+            }
+            warm.writeJson();
+            progress.end();
+        }
+        host.put("busyShare", idle.busyShare());
+        return host;
+    }
+
+    private List<Contestant> contestants(Path directory) throws IOException, InterruptedException {
+        Path rom = directory.resolve("count.bin");
+        try (InputStream image = Bench.class.getResourceAsStream("/guests/count.bin")) {
+            Files.copy(image, rom, StandardCopyOption.REPLACE_EXISTING);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        List<Contestant> contestants = new ArrayList<>();
+        Path launcher = tree.resolve("vmm").toAbsolutePath();
+        if (Files.isExecutable(launcher)) {
+            contestants.add(new Holdover("Holdover", List.of(launcher.toString()), rom));
+        }
+        for (Path vmm : vmms) {
+            contestants.add(new Holdover("Holdover " + vmm, List.of(vmm.toString()), rom));
+        }
+        List<String> binaries = new ArrayList<>(List.of("qemu-system-x86_64", "qemu-system-x86_64-microvm"));
+        binaries.addAll(qemus);
+        for (String binary : binaries) {
+            Qemu qemu = Qemu.find(binary, rom, directory);
+            if (qemu != null) {
+                contestants.add(qemu);
+            } else if (qemus.contains(binary)) {
+                throw new IOException("--qemu " + binary + ": no QEMU");
+            }
+        }
+        return contestants;
     }
 }

@@ -1,0 +1,60 @@
+package dev.holdover.benchmarks;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+
+/** One line on stderr that says how far it is; where that is no terminal, a line now and then. */
+final class Progress {
+    private static final long EVERY_NANOS = 30_000_000_000L;
+
+    private final boolean terminal = isTerminal();
+    private final long start = System.nanoTime();
+    private final int steps;
+    private int done;
+    private long last = start - EVERY_NANOS;
+
+    Progress(int steps) {
+        this.steps = steps;
+    }
+
+    /** Whether stderr is one; {@link System#console} asks for stdin and stdout. */
+    private static boolean isTerminal() {
+        try {
+            String target = Files.readSymbolicLink(Path.of("/proc/self/fd/2")).toString();
+            return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty");
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    /** Begins a step. */
+    void step(String what) {
+        long now = System.nanoTime();
+        String left = done == 0 ? "" : ", " + time((now - start) / done * (steps - done)) + " left";
+        String line = "bench: " + (100 * done / Math.max(steps, 1)) + " %" + left + ": " + what;
+        done++;
+        if (terminal) {
+            System.err.print("\r\033[K" + line);
+        } else if (now - last >= EVERY_NANOS) {
+            last = now;
+            System.err.println(line);
+        }
+    }
+
+    /** Ends the line. */
+    void end() {
+        if (terminal) {
+            System.err.print("\r\033[K");
+        }
+        System.err.println("bench: " + done + " runs in " + time(System.nanoTime() - start));
+    }
+
+    private static String time(long nanos) {
+        Duration time = Duration.ofNanos(nanos);
+        return time.toMinutes() > 0
+                ? time.toMinutes() + " min " + time.toSecondsPart() + " s"
+                : time.toSecondsPart() + " s";
+    }
+}
