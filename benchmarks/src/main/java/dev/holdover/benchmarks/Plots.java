@@ -83,7 +83,7 @@ final class Plots {
     static String bars(String xTitle, String yTitle, Figures figures, boolean pairs) throws IOException {
         CategoryChart chart = categories(xTitle, yTitle, pairs ? PAIR : COLOURS);
         chart.getStyler().setLabelsVisible(true);
-        chart.getStyler().setLabelsPosition(1.1);
+        chart.getStyler().setLabelsPosition(1.0);
         chart.getStyler().setLabelsFontColorAutomaticEnabled(false);
         chart.getStyler().setLabelsFontColor(INK);
         fill(chart, figures, false);

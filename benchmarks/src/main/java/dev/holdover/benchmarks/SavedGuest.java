@@ -135,7 +135,8 @@ final class SavedGuest implements AutoCloseable {
         Machine machine;
         try (Incoming incoming = new Incoming(state, false)) {
             parts.done("read");
-            machine = Machine.restore(incoming.config(), fdsets, incoming);
+            // Without the prefault that touched all pages before the save.
+            machine = Machine.restore(incoming.config().withRam(ram), fdsets, incoming);
         }
         for (StartTimes.Part part : StartTimes.Part.values()) {
             parts.add(part.name().toLowerCase(Locale.ROOT), machine.startTimes().nanos(part));
