@@ -536,7 +536,7 @@ public final class Machine implements AutoCloseable {
             }
             try {
                 requireNotEnding();
-                Clocks.stamp(image.timeline(), Phase.PAUSED, vm);
+                stamp(image.timeline(), Phase.PAUSED);
                 draft.complete();
                 devices.syncDisks();
                 devices.flushOutput();
@@ -544,7 +544,7 @@ public final class Machine implements AutoCloseable {
                 if (raise == null) {
                     raise = RamIdentity.Cause.WENT_ON;
                 }
-                Clocks.stamp(image.timeline(), Phase.STATE_WRITTEN, vm);
+                stamp(image.timeline(), Phase.STATE_WRITTEN);
                 target.publish(image);
             } catch (RuntimeException | Error e) {
                 if (ran) {
