@@ -78,6 +78,7 @@ vmm_holdover() {
     [ -z "$rng" ] || VMM+=(--rng)
     [ -z "$ram" ] || VMM+=(--ram "mem-path=$ram")
     [ -z "$control" ] || VMM+=(--control "$control")
+    [ -z "$name" ] || VMM+=(--name "$name" --live-update "$agent")
 }
 vmm_qemu() {
     VMM=(qemu-system-x86_64 -M "microvm,x-option-roms=off,rtc=on" -accel kvm -cpu host -nodefaults -no-user-config -display none
@@ -94,7 +95,7 @@ vmm_qemu() {
 guest_start() {
     # noxsave: QEMU's TCG lets a nested guest's XSETBV through without an exit, so KVM does not learn of it and a kernel that uses XSAVE
     # finds CPUID at odds with itself ("XSAVE consistency problem", a WARNING).
-    local cpus=1 memory=256M disks=() tap='' rng='' ram='' control='' on_reset=exit append="console=ttyS0 quiet panic=-1 noxsave" inside=()
+    local cpus=1 memory=256M disks=() tap='' rng='' ram='' control='' name='' agent=luod on_reset=exit append="console=ttyS0 quiet panic=-1 noxsave" inside=()
     while [ $# -gt 0 ]; do
         case $1 in
         --cpus) cpus=$2 && shift ;;
@@ -104,6 +105,8 @@ guest_start() {
         --rng) rng=1 ;;
         --ram) ram=$2 && shift ;;
         --control) control=$2 && shift ;;
+        --name) name=$2 && shift ;; # takes part in live updates
+        --agent) agent=$2 && shift ;;
         --on-reset) on_reset=$2 && shift ;;
         --append) append+=" $2" && shift ;;
         *) give_up "guest_start: unknown option $1" ;;
@@ -121,6 +124,34 @@ guest_restore() { # STATE CONTROL [TAP]
     [ $# -lt 3 ] || inside=(ip netns exec "$3")
     VMM=("$REPO/vmm" restore "$1" --control "$2")
     guest_launch
+}
+
+# Takes a guest up again that a live update preserved.
+guest_claim() { # NAME CONTROL [TAP]
+    local inside=()
+    [ $# -lt 3 ] || inside=(ip netns exec "$3")
+    VMM=("$REPO/vmm" restore --live-update "${AGENT:-luod}" --name "$1" --control "$2")
+    guest_launch
+}
+
+# What the machine says that the lab host runs on, seconds: the lab host's own clock is off by up to a second after a kexec.
+outer_time() {
+    : >"$LAB_OUT/clock"
+    stat -c %.6Y "$LAB_OUT/clock"
+}
+# How far the guest's clock is from that, milliseconds.
+guest_clock_offset() {
+    local before after
+    before=$(outer_time)
+    guest_run 'date +%s.%N'
+    after=$(outer_time)
+    echo "$before $after $OUTPUT" | awk '{ printf "%d", ($3 - ($1 + $2) / 2) * 1000 }'
+}
+
+luod_start() {
+    "$REPO/vmm" luod >"$WORK/luod.errors" 2>&1 &
+    LUOD_PID=$!
+    eventually 60 test -S /run/luod/liveupdate.sock || give_up "luod does not start"
 }
 
 # Ends the VMM as a crash would, and forgets its console.

@@ -106,6 +106,9 @@ final class HandOver {
     }
 
     private HandOverReport cross(StateDraft draft, StateImage image, OwnerWord owner, long start) {
+        if (machine.state() == RunState.PRESERVED) {
+            throw new VmmException("can't hand the guest over: it is preserved for a live update; give that up first");
+        }
         if (machine.isClosed()) {
             throw new VmmException("can't hand the guest over: it has ended");
         }

@@ -385,10 +385,7 @@ public final class Machine implements AutoCloseable {
         if (state == RunState.RUNNING || state == RunState.HANDED_OVER || closed) {
             return;
         }
-        if (state == RunState.PRESERVED) {
-            throw new VmmException("the guest is preserved for a live update, and may be taken up by the next VMM any"
-                    + " moment: give the update up first (./vmm luoctl abort)");
-        }
+        requireNotPreserved();
         raiseGeneration();
         change(RunState.RUNNING);
         devices.resume();
@@ -485,6 +482,14 @@ public final class Machine implements AutoCloseable {
         return identityPage;
     }
 
+    /** What is in a session must stay as it is, as long as somebody may take it out. */
+    private void requireNotPreserved() {
+        if (state == RunState.PRESERVED) {
+            throw new VmmException("the guest is preserved for a live update, and may be taken up by the next VMM any"
+                    + " moment: give the update up first (./vmm luoctl abort, or live-update-abort)");
+        }
+    }
+
     /** Gives RAM an identity in which no guest has run yet. */
     void requireIdentity() {
         if (ramIdentity == null) {
@@ -520,6 +525,7 @@ public final class Machine implements AutoCloseable {
             throw new VmmException("can't save to " + path + ": the guest has "
                     + (closed ? "ended" : "been handed over to another VMM"));
         }
+        requireNotPreserved();
         boolean ran = state == RunState.RUNNING;
         long start = System.nanoTime();
         SavePlan plan = new SavePlan(config, ram, ramIdentity, options);
@@ -734,7 +740,7 @@ public final class Machine implements AutoCloseable {
      * the guest's image and the boot CPU's entry.
      */
     private synchronized void reset() {
-        if (closed) {
+        if (closed || state == RunState.PRESERVED || state == RunState.HANDED_OVER) {
             return;
         }
         park();

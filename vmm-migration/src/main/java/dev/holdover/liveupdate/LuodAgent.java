@@ -34,6 +34,7 @@ public final class LuodAgent implements Agent {
     private final EventFd wake = new EventFd();
     private Thread thread;
     private volatile boolean closing;
+    private boolean closed;
 
     // Of the thread only.
     private String id;
@@ -379,6 +380,12 @@ public final class LuodAgent implements Agent {
 
     @Override
     public void close() {
+        synchronized (this) {
+            if (closed) {
+                return;
+            }
+            closed = true;
+        }
         closing = true;
         wake.signal();
         synchronized (wake) {

@@ -1,0 +1,307 @@
+package dev.holdover.machine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.holdover.linux.VmmException;
+import dev.holdover.liveupdate.Luod;
+import dev.holdover.liveupdate.LuodAgent;
+import dev.holdover.liveupdate.LuodControl;
+import dev.holdover.liveupdate.LuodOptions;
+import dev.holdover.liveupdate.Session;
+import dev.holdover.liveupdate.UpdateListener;
+import dev.holdover.memory.FdSets;
+import dev.holdover.vmstate.Phase;
+import dev.holdover.vmstate.TimelineEvent;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Guests that outlive their machines, held by a luod without a kernel's help. */
+@Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class LiveUpdateTest {
+    private static final long BROKEN = 0x1010;
+    private static final int PATIENCE_SECONDS = 60;
+    private static final int GENERATIONS = LongRun.rounds(20, 1000);
+
+    @TempDir
+    Path dir;
+
+    private String socket;
+    private Luod luod;
+    private final List<AutoCloseable> toClose = new ArrayList<>();
+
+    @BeforeEach
+    void startLuod() {
+        socket = dir.resolve("luod").toString();
+        luod = Luod.open(new LuodOptions(socket, null, true, PATIENCE_SECONDS, PATIENCE_SECONDS));
+    }
+
+    @AfterEach
+    void endLuod() throws Exception {
+        for (AutoCloseable closeable : toClose.reversed()) {
+            closeable.close();
+        }
+        luod.close();
+    }
+
+    /** A machine that takes part in updates, and runs. */
+    private static final class Participant implements AutoCloseable {
+        final Machine machine;
+        final LiveUpdate liveUpdate;
+
+        Participant(Machine machine, LuodAgent agent, String id) {
+            this.machine = machine;
+            this.liveUpdate = new LiveUpdate(machine, agent, id);
+            machine.resume();
+            liveUpdate.start();
+        }
+
+        @Override
+        public void close() {
+            liveUpdate.close();
+            machine.close();
+        }
+    }
+
+    private Participant boot(String guest, int cpus, String id) throws InterruptedException {
+        Machine machine = Guest.named(guest, dir).cpus(cpus).ram("16M", null).machine();
+        Participant participant = new Participant(machine, new LuodAgent(socket), id);
+        Guest.awaitCount(machine);
+        return participant;
+    }
+
+    private void awaitSubscribers(int count) throws InterruptedException {
+        long start = System.nanoTime();
+        while (true) {
+            try (LuodControl control = new LuodControl(socket)) {
+                if (control.status().clients() == count) {
+                    return;
+                }
+            }
+            assertThat(System.nanoTime() - start)
+                    .as("until they have subscribed")
+                    .isLessThan(20_000_000_000L);
+            TimeUnit.MILLISECONDS.sleep(5);
+        }
+    }
+
+    private void update() {
+        try (LuodControl control = new LuodControl(socket)) {
+            control.kexec(false, (id, step) -> {});
+        }
+    }
+
+    /** As vmm restore does it. */
+    private Participant restore(String id) {
+        LuodAgent agent = new LuodAgent(socket);
+        try (FdSets none = new FdSets()) {
+            Session session = agent.claim(id);
+            Retrieval retrieval = new Retrieval(session);
+            Machine machine = retrieval.machine(config -> config, none);
+            assertThat(retrieval.run()).isTrue();
+            agent.finish(id, session);
+            retrieval.finished();
+            return new Participant(machine, agent, id);
+        }
+    }
+
+    private static int count(Machine machine) {
+        return machine.memory().getInt(Guest.COUNT);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"count.bin, 1", "idle.elf, 2", "regs.elf, 1"})
+    void aGuestGoesOnForManyGenerations(String guest, int cpus) throws Exception {
+        Participant now = boot(guest, cpus, "vm0");
+        try {
+            long nonce = now.machine.memory().getLong(Guest.NONCE);
+            for (int i = 0; i < GENERATIONS; i++) {
+                awaitSubscribers(1);
+                update();
+                assertThat(now.machine.await()).isInstanceOf(MachineEnd.HandedOver.class);
+                int before = count(now.machine);
+                now.close();
+                now = restore("vm0");
+                assertThat(count(now.machine) - before).isNotNegative();
+                Guest.awaitCount(now.machine);
+                assertThat(now.machine.memory().getLong(Guest.NONCE)).isEqualTo(nonce);
+            }
+            now.machine.pause();
+            assertThat(now.machine.memory().getInt(BROKEN)).isZero();
+            List<Integer> phases = new ArrayList<>();
+            for (TimelineEvent event : now.machine.timeline()) {
+                phases.add(event.phase());
+            }
+            assertThat(phases)
+                    .containsExactly(
+                            Phase.PAUSED.code(),
+                            Phase.STATE_WRITTEN.code(),
+                            Phase.STATE_PRESERVED.code(),
+                            Phase.READY.code(),
+                            Phase.CLAIMED.code(),
+                            Phase.STATE_RETRIEVED.code(),
+                            Phase.RAM_RETRIEVED.code(),
+                            Phase.KVM_BUILT.code(),
+                            Phase.RUNNING.code(),
+                            Phase.FINISHED.code());
+        } finally {
+            now.close();
+        }
+    }
+
+    @Test
+    void twoGuestsGoOverAtOnce() throws Exception {
+        Participant first = boot("count.bin", 1, "first");
+        toClose.add(first);
+        Participant second = boot("idle.elf", 1, "second");
+        toClose.add(second);
+        awaitSubscribers(2);
+        update();
+        first.machine.await();
+        second.machine.await();
+        first.close();
+        second.close();
+        try (Participant one = restore("second");
+                Participant other = restore("first")) {
+            Guest.awaitCount(one.machine);
+            Guest.awaitCount(other.machine);
+        }
+    }
+
+    /** Takes part, and fails in the second phase when it is told to. */
+    private static final class Failing implements UpdateListener {
+        final CountDownLatch asked = new CountDownLatch(1);
+        final CountDownLatch fail = new CountDownLatch(1);
+
+        @Override
+        public void prepare(Session session) {}
+
+        @Override
+        public void preserve(Session session) {
+            asked.countDown();
+            try {
+                fail.await(PATIENCE_SECONDS, TimeUnit.SECONDS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+            throw new VmmException("this one is never ready");
+        }
+
+        @Override
+        public void aborted(String reason) {}
+
+        @Override
+        public void turned() {}
+    }
+
+    @Test
+    void aGuestThatWasReadyRunsOnAfterAnAbort() throws Exception {
+        try (Participant guest = boot("count.bin", 1, "vm0");
+                LuodAgent other = new LuodAgent(socket)) {
+            Failing failing = new Failing();
+            other.subscribe("never", failing);
+            awaitSubscribers(2);
+            Thread update = new Thread(() -> assertThatThrownBy(this::update).hasMessageContaining("never ready"));
+            update.start();
+            assertThat(failing.asked.await(PATIENCE_SECONDS, TimeUnit.SECONDS)).isTrue();
+            Guest.await("the guest is ready", guest.liveUpdate::isReady);
+            int count = count(guest.machine);
+            assertThatThrownBy(guest.machine::resume)
+                    .isInstanceOf(VmmException.class)
+                    .hasMessageContaining("preserved for a live update");
+            assertThatThrownBy(() -> guest.machine.save(dir.resolve("state").toString(), new SaveOptions(true, true)))
+                    .hasMessageContaining("preserved for a live update");
+            guest.machine.requestReset();
+            assertThat(count(guest.machine)).isEqualTo(count);
+            failing.fail.countDown();
+            update.join();
+            Guest.await("it runs on", () -> guest.machine.state() == RunState.RUNNING);
+            Guest.awaitCount(guest.machine);
+        }
+        // Its state is void: nobody can claim it.
+        assertThat(new LuodAgent(socket).claim("vm0")).isNull();
+    }
+
+    @Test
+    void aVmmThatDiesBeforeItsGuestRanLosesNothing() throws Exception {
+        turnOnce();
+        LuodAgent agent = new LuodAgent(socket);
+        for (int i = 0; i < 2; i++) {
+            try (FdSets none = new FdSets();
+                    Session session = agent.claim("vm0")) {
+                new Retrieval(session).machine(config -> config, none).close();
+            }
+        }
+        try (Participant guest = restore("vm0")) {
+            Guest.awaitCount(guest.machine);
+        }
+    }
+
+    @Test
+    void aGuestThatRanAndWasNotFinishedIsRefusedAsMovedOn() throws Exception {
+        turnOnce();
+        LuodAgent agent = new LuodAgent(socket);
+        try (FdSets none = new FdSets();
+                Session session = agent.claim("vm0")) {
+            Retrieval retrieval = new Retrieval(session);
+            try (Machine machine = retrieval.machine(config -> config, none)) {
+                assertThat(retrieval.run()).isTrue();
+                Guest.awaitCount(machine);
+            }
+        }
+        try (FdSets none = new FdSets();
+                Session session = agent.claim("vm0")) {
+            assertThatThrownBy(() -> new Retrieval(session).machine(config -> config, none))
+                    .isInstanceOf(RestoreRefused.class)
+                    .hasMessageContaining("moved on")
+                    .hasMessageContaining("session");
+        }
+    }
+
+    private void turnOnce() throws Exception {
+        try (Participant guest = boot("count.bin", 1, "vm0")) {
+            awaitSubscribers(1);
+            update();
+            guest.machine.await();
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"backend=anonymous, private", "share=off, private", "mem-path=/dev/shm/holdover-luo-test, with a name"})
+    void ramThatCannotBeKeptIsRefusedAtTheStart(String ram, String why) throws IOException {
+        try (Machine machine = Guest.named("count.bin", dir).ram("16M", ram).machine()) {
+            assertThatThrownBy(() -> new LiveUpdate(machine, new LuodAgent(socket), "vm0"))
+                    .isInstanceOf(VmmException.class)
+                    .hasMessageContaining(why);
+        } finally {
+            Files.deleteIfExists(Path.of("/dev/shm/holdover-luo-test"));
+        }
+    }
+
+    @Test
+    void ramInANamelessFileOnTmpfsIsTaken() throws Exception {
+        Machine machine =
+                Guest.named("count.bin", dir).ram("16M", "mem-path=/dev/shm").machine();
+        try (Participant guest = new Participant(machine, new LuodAgent(socket), "vm0")) {
+            Guest.awaitCount(machine);
+            awaitSubscribers(1);
+            update();
+            guest.machine.await();
+        }
+        try (Participant guest = restore("vm0")) {
+            Guest.awaitCount(guest.machine);
+        }
+    }
+}
