@@ -60,6 +60,11 @@ at_exit() {
         echo "--- ${file##*/}, the last 60 lines:"
         tail -n 60 "$file" | sed -e 's/\r//g' -e 's/\x1b\[6n//g' # where is the cursor? asks busybox
     done
+    for file in /tmp/hs_err_pid*.log; do
+        [ -e "$file" ] || continue
+        echo "--- ${file##*/}, the first 60 lines:"
+        head -n 60 "$file"
+    done
     echo "--- the lab host's kernel since the scenario began, the last 20 lines:"
     dmesg | sed '1,/ as init process/d' | tail -n 20
     exit 1
@@ -143,9 +148,9 @@ outer_time() {
 guest_clock_offset() {
     local before after
     before=$(outer_time)
-    guest_run 'date +%s.%N'
+    guest_run 'touch /tmp/clock; stat -c %y /tmp/clock' # busybox's date knows whole seconds only
     after=$(outer_time)
-    echo "$before $after $OUTPUT" | awk '{ printf "%d", ($3 - ($1 + $2) / 2) * 1000 }'
+    echo "$before $after $(date -u -d "$OUTPUT" +%s.%N)" | awk '{ printf "%d", ($3 - ($1 + $2) / 2) * 1000 }'
 }
 
 luod_start() {

@@ -37,15 +37,16 @@ final class GuestTime {
     private static final long TRUSTED_NANOS = 2_000_000_000L;
 
     private final Passed passed;
+    private final KvmVcpu first;
+    private final int khz;
     /** Of the first vCPU when no time has passed; what the offsets change by when it has. */
     private final long offset;
 
-    private final long elapsedNanos;
-
-    private GuestTime(Passed passed, long offset, long elapsedNanos) {
+    private GuestTime(Passed passed, KvmVcpu first, int khz, long offset) {
         this.passed = passed;
+        this.first = first;
+        this.khz = khz;
         this.offset = offset;
-        this.elapsedNanos = elapsedNanos;
     }
 
     /**
@@ -56,13 +57,13 @@ final class GuestTime {
     static GuestTime of(Passed passed, KvmVcpu first, VmState saved) {
         if (!first.hasTscOffset()) {
             // A kernel before 5.16: TSC and clock stand still, whatever has passed.
-            return new GuestTime(Passed.NOT, 0, 0);
+            return new GuestTime(Passed.NOT, first, 0, 0);
         }
         if (passed == Passed.NOT) {
-            return new GuestTime(passed, first.getTscOffset(), 0);
+            return new GuestTime(passed, first, 0, first.getTscOffset());
         }
         if (passed == Passed.UNDER_THIS_KERNEL) {
-            return new GuestTime(passed, 0, 0);
+            return new GuestTime(passed, first, 0, 0);
         }
         MemorySegment clock = saved.clock();
         long then = hostTsc(clock);
@@ -73,12 +74,8 @@ final class GuestTime {
                 : Math.max(0, Stamp.realtime() - clock.get(ValueLayout.JAVA_LONG, REALTIME));
         long byTsc = nanos(now - then, khz);
         boolean trusted = then != 0 && now >= then && (real == 0 || Math.abs(byTsc - real) < TRUSTED_NANOS);
-        if (trusted) {
-            return new GuestTime(passed, 0, byTsc);
-        }
-        // The guest's TSC goes on by as much as real time has.
-        long shift = then + cycles(real, khz) - now;
-        return new GuestTime(passed, shift, real);
+        // Else the guest's TSC goes on by as much as real time has.
+        return new GuestTime(passed, first, khz, trusted ? 0 : then + cycles(real, khz) - now);
     }
 
     private static long nanos(long cycles, int khz) {
@@ -128,8 +125,12 @@ final class GuestTime {
         MemorySegment clock = state.clock();
         int known = clock.get(ValueLayout.JAVA_INT, FLAGS);
         int flags = passed == Passed.UNDER_THIS_KERNEL ? known & KVM_CLOCK_REALTIME : 0;
+        if (passed == Passed.ON_THIS_MACHINE) {
+            // Now, not when the clocks were looked at: milliseconds have passed since.
+            long elapsed = nanos(hostTsc(first) + offset - hostTsc(clock), khz);
+            clock.set(ValueLayout.JAVA_LONG, 0, clock.get(ValueLayout.JAVA_LONG, 0) + elapsed);
+        }
         clock.set(ValueLayout.JAVA_INT, FLAGS, flags);
-        clock.set(ValueLayout.JAVA_LONG, 0, clock.get(ValueLayout.JAVA_LONG, 0) + elapsedNanos);
         vm.setClock(clock);
     }
 }

@@ -59,7 +59,9 @@ class LeavingTest {
     }
 
     private static int exitCode(Process process) throws InterruptedException {
-        assertThat(process.waitFor(3, TimeUnit.SECONDS)).as("end within 3 s").isTrue();
+        assertThat(process.waitFor(DEADLINE_SECONDS, TimeUnit.SECONDS))
+                .as("end in time")
+                .isTrue();
         return process.exitValue();
     }
 
