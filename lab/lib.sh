@@ -272,14 +272,17 @@ next_stage() { # COMMAND...
 
 # ---- programs of the lab's own, against the VMM's classes
 
-java_source() { # NAME ARGUMENT...
-    local jdk name=$1
+java_source() ( # NAME ARGUMENT...
+    local jdk name=$1 jar=$REPO/vmm-core/target/holdover.jar classes=$LAB_OUT/classes
     shift
     . "$REPO/.mvn/find-jdk"
     find_jdk 25 || give_up "there is no JDK of 25 or later"
-    "$jdk/bin/java" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 --enable-native-access=ALL-UNNAMED -cp "$REPO/vmm-core/target/holdover.jar" \
-        "$LAB/$name.java" "$@"
-}
+    # Once for all stages: the compiler takes its time under emulation.
+    if [ ! -e "$classes/$name.class" ]; then
+        "$jdk/bin/javac" -J-XX:+UseSerialGC -d "$classes" -cp "$jar" "$LAB/$name.java" || give_up "lab/$name.java does not compile"
+    fi
+    exec "$jdk/bin/java" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 --enable-native-access=ALL-UNNAMED -cp "$jar:$classes" "$name" "$@"
+)
 
 eventually() { # SECONDS COMMAND...
     local deadline=$((SECONDS + $1))
