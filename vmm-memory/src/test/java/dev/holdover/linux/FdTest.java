@@ -186,4 +186,18 @@ class FdTest {
                     .isInstanceOf(IllegalArgumentException.class);
         }
     }
+
+    @Test
+    void underAnotherNameItIsTheSameDescriptor() {
+        try (Fd first = Memfd.create("first", 0)) {
+            int number = first.number();
+            try (Fd second = first.renamed("second")) {
+                assertThat(second.number()).isEqualTo(number);
+                assertThat(second.name()).isEqualTo("second");
+                assertThat(first.isClosed()).isTrue();
+                assertThatThrownBy(() -> first.renamed("third")).isInstanceOf(IllegalStateException.class);
+                assertThat(second.stat().isRegular()).isTrue();
+            }
+        }
+    }
 }

@@ -85,6 +85,38 @@ class UnixSocketTest {
     }
 
     @Test
+    void aConnectionThatWouldHaveToWaitIsRefusedAtOnce() {
+        String path = dir.resolve("s").toString();
+        List<UnixSocket> connected = new ArrayList<>();
+        try (UnixSocket listener = UnixSocket.listen(UnixSocket.Kind.STREAM, path)) {
+            assertThatThrownBy(() -> {
+                        for (int i = 0; i < 1000; i++) {
+                            connected.add(UnixSocket.connectNow(UnixSocket.Kind.STREAM, path));
+                        }
+                    })
+                    .hasMessage("connect " + path + ": EAGAIN (Resource temporarily unavailable)");
+            listener.accept().close();
+            UnixSocket.connectNow(UnixSocket.Kind.STREAM, path).close();
+        } finally {
+            for (UnixSocket socket : connected) {
+                socket.close();
+            }
+        }
+    }
+
+    @Test
+    void aWaitEndsWithTheTimeout() {
+        UnixSocket[] pair = UnixSocket.pair(UnixSocket.Kind.SEQPACKET);
+        try (UnixSocket here = pair[0];
+                UnixSocket there = pair[1]) {
+            here.setTimeout(10);
+            assertThat(here.receive(arena.allocate(1)).bytes()).isEqualTo(-Errno.EAGAIN.number());
+            assertThat(there.trySend(text("x"), List.of())).isOne();
+            assertThat(here.receive(arena.allocate(1)).bytes()).isOne();
+        }
+    }
+
+    @Test
     void anAbstractNameNeedsNoFile() {
         String name = "@holdover-test-" + ProcessHandle.current().pid();
         try (UnixSocket listener = UnixSocket.listen(UnixSocket.Kind.STREAM, name);

@@ -592,10 +592,6 @@ public final class Luod implements AutoCloseable {
         if (update != null || starting) {
             throw new LuodClient.Refusal(Errno.EBUSY, "an update runs already; luoctl abort ends it");
         }
-        String obstacle = backend.whyNoTurn();
-        if (obstacle != null) {
-            throw new LuodClient.Refusal(Errno.EINVAL, obstacle);
-        }
         List<String> lost = new ArrayList<>();
         for (Kept session : kept.values()) {
             // A client of the plain protocol that subscribed again after its claim is up.
@@ -608,6 +604,10 @@ public final class Luod implements AutoCloseable {
                     Errno.EBUSY,
                     "guests of the last update are not up again and would be lost: " + first(lost)
                             + "; restore them, or give them up with luoctl discard ID");
+        }
+        String obstacle = backend.whyNoTurn();
+        if (obstacle != null) {
+            throw new LuodClient.Refusal(Errno.EINVAL, obstacle);
         }
         if (subscribers.isEmpty() && !force) {
             throw new LuodClient.Refusal(

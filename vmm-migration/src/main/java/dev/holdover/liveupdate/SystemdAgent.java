@@ -9,8 +9,10 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * systemd (v261 or later) holds the session in the unit's file descriptor store, through {@code systemctl kexec}: see
@@ -27,6 +29,8 @@ public final class SystemdAgent extends OwnAgent {
 
     private final Map<String, String> environment;
     private final String inherited;
+    /** Names whose descriptors this object has handed out: the numbers may be others' by now. */
+    private final Set<String> claimed = new HashSet<>();
 
     /** As systemd has started this process. */
     public SystemdAgent() {
@@ -44,7 +48,7 @@ public final class SystemdAgent extends OwnAgent {
         return "systemd";
     }
 
-    /** systemd keeps its reference until {@link #finish}, and passes it again to a VMM that is started anew. */
+    /** Once for an id. systemd keeps its reference until {@link #finish}, and passes it to a VMM that is started anew. */
     @Override
     public Session claim(String id) {
         if (environment.get("NOTIFY_SOCKET") == null) {
@@ -55,6 +59,10 @@ public final class SystemdAgent extends OwnAgent {
         int count = passed();
         for (int i = 0; i < count && i < names.length; i++) {
             if (names[i].equals(name)) {
+                if (!claimed.add(name)) {
+                    throw new VmmException("systemd passes the session of " + id
+                            + " once to a process, and it was taken:" + " restart the unit to get it again");
+                }
                 Fd fd = Fd.adopt(FIRST_FD + i, "the session of " + id);
                 fd.setCloseOnExec(true);
                 return Session.of(fd);

@@ -152,6 +152,7 @@ class SystemdAgentTest {
         Session session = agent.claim("vm1");
         assertThat(session.name()).isEqualTo("vm1");
         assertThat(Fd.isOpenAcrossExec(session.fd().number())).isFalse();
+        assertThatThrownBy(() -> agent.claim("vm1")).hasMessageContaining("restart the unit to get it again");
         agent.finish("vm1", session);
         agent.release("x"); // with a barrier: all before it is worked through
         assertThat(manager.messages).contains("FDSTOREREMOVE=1 FDNAME=vm1");
