@@ -35,7 +35,7 @@ class LauncherTest {
     void makeTree() throws IOException {
         tree = Files.createDirectories(dir.resolve("a tree"));
         Path root = Path.of("..").toRealPath();
-        for (String script : List.of("vmm", "mvnw", ".mvn/find-jdk", ".mvn/train")) {
+        for (String script : List.of("vmm", "mvnw", ".mvn/find-jdk", ".mvn/note-fds", ".mvn/train")) {
             Path copy = tree.resolve(script);
             Files.createDirectories(copy.getParent());
             Files.copy(root.resolve(script), copy);
