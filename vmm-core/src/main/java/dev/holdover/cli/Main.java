@@ -59,6 +59,13 @@ public final class Main {
                 CtlCommand ctl = new CtlCommand();
                 return PlainArguments.read(args, ctl) ? ctl : null;
             }
+            case "standby" -> {
+                StandbyCommand standby = new StandbyCommand();
+                return PlainArguments.read(args, standby) ? standby : null;
+            }
+            case "demo" -> {
+                return args.length == 1 ? new DemoCommand() : null;
+            }
             default -> {
                 return null;
             }

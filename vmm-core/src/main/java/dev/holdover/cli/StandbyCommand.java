@@ -37,7 +37,7 @@ import picocli.CommandLine.Option;
             "Example:",
             "  ./vmm standby --listen /run/vm.standby"
         })
-final class StandbyCommand implements Callable<Integer> {
+final class StandbyCommand implements Callable<Integer>, PlainArguments.Reader {
     private static final int REHEARSALS = 20;
 
     @Mixin
@@ -55,6 +55,20 @@ final class StandbyCommand implements Callable<Integer> {
             paramLabel = "PATH",
             description = "A control socket for the guest. Default: the one that it had.")
     private String control;
+
+    @Override
+    public void read(PlainArguments arguments) {
+        while (arguments.hasNext()) {
+            switch (arguments.option()) {
+                case "--listen" -> listen = arguments.once(listen);
+                case "--control" -> control = arguments.once(control);
+                default -> throw new PlainArguments.NotPlain();
+            }
+        }
+        if (listen == null) {
+            throw new PlainArguments.NotPlain();
+        }
+    }
 
     @Override
     public Integer call() throws InterruptedException {
