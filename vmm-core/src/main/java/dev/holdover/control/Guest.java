@@ -40,8 +40,11 @@ interface Guest {
     /** Blocks until the state is durable. The guest stands still then, or runs on if it failed. */
     SaveReport save(String path, SaveOptions options);
 
-    /** Hands the guest to the VMM that stands by at a path; blocks until it runs there. This VMM ends then. */
+    /** Hands the guest to the VMM that stands by at a path; blocks until it runs there. */
     HandOverReport handOver(String path);
+
+    /** Ends this VMM if another has the guest. */
+    void leave();
 
     /** Preserves RAM for a live update while the guest runs. */
     void prepareLiveUpdate();

@@ -109,6 +109,11 @@ final class MachineGuest implements Guest {
     }
 
     @Override
+    public void leave() {
+        machine.leave();
+    }
+
+    @Override
     public void prepareLiveUpdate() {
         ownAgent().prepare();
     }

@@ -102,6 +102,7 @@ final class Migration {
         } catch (RuntimeException | Error e) {
             fail("a bug of this VMM: " + e);
         }
+        guest.leave(); // if another VMM has it; clients were told
     }
 
     private synchronized void fail(String why) {

@@ -74,6 +74,9 @@ final class NoGuest implements Guest {
     }
 
     @Override
+    public void leave() {}
+
+    @Override
     public void prepareLiveUpdate() {
         throw none();
     }

@@ -52,7 +52,7 @@ final class HandOver {
     }
 
     /**
-     * Does it; the machine has ended if this returns. Blocks until the guest runs there.
+     * Does it; the guest is no more this machine's if this returns. Blocks until the guest runs there.
      *
      * @param control the control socket's listener, which goes along; null for none
      * @throws VmmException why it was not done: the guest goes on here; or that it is lost
@@ -143,7 +143,8 @@ final class HandOver {
                 throw e;
             }
         }
-        machine.handedOver();
+        serial.giveAway();
+        machine.handedOver(null);
         return new HandOverReport(
                 image.size(),
                 System.nanoTime() - start,
@@ -181,11 +182,13 @@ final class HandOver {
             }
         } catch (RuntimeException e) {
             e.addSuppressed(why);
-            machine.handedOver();
-            throw new VmmException(
+            machine.devices.serial().giveAway();
+            VmmException lost = new VmmException(
                     "the other VMM took the guest and has not said since that it runs (" + e.getMessage()
                             + "): it never runs here again",
                     e);
+            machine.handedOver(lost);
+            throw lost;
         }
     }
 }

@@ -204,6 +204,7 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
 
     @Override
     public void turned() {
+        machine.handedOver(null);
         machine.leave();
     }
 

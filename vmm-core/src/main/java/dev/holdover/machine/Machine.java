@@ -92,6 +92,7 @@ public final class Machine implements AutoCloseable {
     private final List<MachineListener> listeners = new ArrayList<>();
     private final StartTimes startTimes = new StartTimes();
     private RunState state = RunState.PRELAUNCH;
+    private VmmException lostTo;
     private boolean closed;
 
     /** What the thread that waits for the machine's end is told. */
@@ -568,8 +569,8 @@ public final class Machine implements AutoCloseable {
     }
 
     /**
-     * Hands the guest to a VMM that stands by on this host. Blocks until the guest runs there; this machine has ended
-     * then. Not from the machine's own threads.
+     * Hands the guest to a VMM that stands by on this host. Blocks until the guest runs there; then {@link #leave} is to
+     * end this machine. Not from the machine's own threads.
      *
      * @param path where the other VMM listens
      * @param control the control socket, whose listener goes along; null for none
@@ -596,11 +597,22 @@ public final class Machine implements AutoCloseable {
         return closed;
     }
 
-    /** The guest is another VMM's: it never runs here again, and what it lives on is left alone. */
-    synchronized void handedOver() {
-        devices.serial().giveAway();
+    /**
+     * The guest is another VMM's: it never runs here again. {@link #leave} ends this machine, when all is told that is to
+     * be told.
+     *
+     * @param lost why nobody knows whether the guest runs there; null if it does
+     */
+    synchronized void handedOver(VmmException lost) {
         change(RunState.HANDED_OVER);
-        events.add(new Event.Ended(new MachineEnd.HandedOver()));
+        lostTo = lost;
+    }
+
+    /** Ends a machine whose guest another VMM has; {@link #await} returns. */
+    public synchronized void leave() {
+        if (state == RunState.HANDED_OVER) {
+            events.add(lostTo == null ? new Event.Ended(new MachineEnd.HandedOver()) : new Event.Failed(lostTo));
+        }
     }
 
     /** All of the guest is in a live-update session. */
@@ -613,12 +625,6 @@ public final class Machine implements AutoCloseable {
         if (state == RunState.PRESERVED) {
             change(RunState.PAUSED);
         }
-    }
-
-    /** The next VMM under this kernel takes the guest up: this one ends without touching it. */
-    synchronized void leave() {
-        change(RunState.HANDED_OVER);
-        events.add(new Event.Ended(new MachineEnd.HandedOver()));
     }
 
     /** A phase is reached now. vCPUs are parked, or have run at least once. */

@@ -141,6 +141,9 @@ class GuestControlTest {
         }
 
         @Override
+        public void leave() {}
+
+        @Override
         public void prepareLiveUpdate() {}
 
         @Override

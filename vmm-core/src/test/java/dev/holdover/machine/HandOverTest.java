@@ -125,6 +125,7 @@ class HandOverTest {
             takeOver.run();
             assertThat(get(report).blackoutNanos()).isPositive();
             assertThat(machine.state()).isEqualTo(RunState.HANDED_OVER);
+            machine.leave();
             assertThat(machine.await()).isInstanceOf(MachineEnd.HandedOver.class);
             return other;
         }
@@ -279,6 +280,8 @@ class HandOverTest {
                         .hasMessageContaining("never runs here again");
                 machine.resume();
                 assertStandsStill(machine);
+                machine.leave();
+                assertThatThrownBy(machine::await).hasMessageContaining("never runs here again");
             }
             takeOver.close();
         }
