@@ -25,7 +25,7 @@ import org.openjdk.jmh.runner.options.VerboseMode;
 final class WarmRuns {
     /** As the launcher starts a guest. */
     static final List<String> FLAGS =
-            List.of("-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:CompileThresholdScaling=10", "-Xmx256m");
+            List.of("-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:CompileThresholdScaling=10", "-Xms32m", "-Xmx256m");
 
     private static final String FAST_COMPILER_ONLY = "-XX:TieredStopAtLevel=1";
 
