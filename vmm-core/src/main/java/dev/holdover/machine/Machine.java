@@ -196,6 +196,9 @@ public final class Machine implements AutoCloseable {
 
             Signals.installKick();
             createVcpus(kvm, incoming);
+            for (VcpuThread vcpu : vcpus) {
+                vcpu.start();
+            }
             this.sregs2 = kvm.has(KvmCap.SREGS2);
             this.msrs = incoming == null
                     ? KeptMsrs.of(kvm.msrIndexes(), vcpus.getFirst().vcpu())
@@ -216,7 +219,7 @@ public final class Machine implements AutoCloseable {
             }
             startTimes.done(StartTimes.Part.STATE);
             for (VcpuThread vcpu : vcpus) {
-                vcpu.start();
+                vcpu.awaitParked();
             }
             startTimes.done(StartTimes.Part.THREADS);
         } catch (RuntimeException | Error e) {

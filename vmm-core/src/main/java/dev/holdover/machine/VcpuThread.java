@@ -59,10 +59,9 @@ final class VcpuThread {
         return vcpu;
     }
 
-    /** Starts the thread, parked. */
+    /** Starts the thread, which parks; that is not waited for. */
     void start() {
         thread.start();
-        awaitParked();
     }
 
     /** The kernel's id of the thread; once it has been started. */

@@ -6,7 +6,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /**
- * One thread that waits for descriptors and calls their handlers, one at a time.
+ * One thread that waits for descriptors and calls their handlers, one at a time. It is started by the first task.
  *
  * <p>Who may block in a handler has a loop of their own, so that they delay nobody else. Handlers run on the loop's
  * thread only; so does what {@link #run} is given. A handler or task that throws ends the loop, and {@code onFailure} is
@@ -35,6 +35,8 @@ public final class EventLoop implements AutoCloseable {
     private final FailureHandler onFailure;
     private long nextKey = 1;
     private volatile boolean closing;
+    /** Guarded by {@link #tasks}. */
+    private boolean started;
     /** The loop's thread has run its last task and closed its descriptors. Guarded by {@link #tasks}. */
     private boolean ended;
 
@@ -48,7 +50,6 @@ public final class EventLoop implements AutoCloseable {
             }
         };
         thread.setDaemon(true);
-        thread.start();
     }
 
     private void loop() {
@@ -157,6 +158,10 @@ public final class EventLoop implements AutoCloseable {
             } else {
                 tasks.add(task);
                 wake.signal();
+                if (!started) {
+                    started = true;
+                    thread.start();
+                }
             }
         }
     }
@@ -248,7 +253,9 @@ public final class EventLoop implements AutoCloseable {
     public void close() {
         synchronized (tasks) {
             closing = true;
-            if (!ended) {
+            if (!started) {
+                end();
+            } else if (!ended) {
                 wake.signal();
             }
         }

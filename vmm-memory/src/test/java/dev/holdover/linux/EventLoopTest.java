@@ -154,4 +154,17 @@ class EventLoopTest {
             Thread.sleep(1);
         }
     }
+
+    @Test
+    void hasNoThreadUntilItHasATask() {
+        EventLoop idle = new EventLoop("idle", failure -> {});
+        assertThat(Thread.getAllStackTraces().keySet())
+                .extracting(Thread::getName)
+                .doesNotContain("idle");
+        idle.close();
+        idle.close();
+        Thread[] ran = new Thread[1];
+        idle.run(() -> ran[0] = Thread.currentThread());
+        assertThat(ran[0]).isSameAs(Thread.currentThread());
+    }
 }
