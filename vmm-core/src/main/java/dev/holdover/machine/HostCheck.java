@@ -10,7 +10,6 @@ import dev.holdover.linux.Fd;
 import dev.holdover.linux.Memfd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.machine.Finding.Grade;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -50,10 +49,9 @@ public final class HostCheck {
     /** All findings, in the order in which they matter. */
     public List<Finding> run() {
         checkKvm();
-        checkHugePages();
         checkMemfd();
         checkTun();
-        checkLiveUpdate();
+        findings.addAll(new LiveUpdateCheck().run());
         return findings;
     }
 
@@ -148,31 +146,15 @@ public final class HostCheck {
         }
     }
 
-    private void checkHugePages() {
-        String mode = selected("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
-        if (mode == null) {
-            add("huge pages", Grade.LIMITED, "this kernel has no transparent huge pages for shared memory", "");
-        } else if (mode.equals("never") || mode.equals("deny")) {
-            add(
-                    "huge pages",
-                    Grade.LIMITED,
-                    "transparent huge pages for shared memory are off: preserving RAM over a live update takes long",
-                    "echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled");
-        } else {
-            add("huge pages", Grade.OK, "transparent huge pages for shared memory: " + mode, "");
-        }
-    }
-
     private void checkMemfd() {
         try (Fd memfd = Memfd.create("doctor", 4096)) {
-            String noexec = read("/proc/sys/vm/memfd_noexec");
-            add("memfd", Grade.OK, memfd.name() + " made; vm.memfd_noexec=" + (noexec == null ? "none" : noexec), "");
+            add("memfd", Grade.OK, memfd.name() + " made", "");
         } catch (ErrnoException e) {
             add(
                     "memfd",
                     Grade.LACKING,
-                    "no memfd that a live update can keep: " + e.getMessage(),
-                    "sysctl vm.memfd_noexec=0 (or 1), or use --ram mem-path=DIRECTORY on a tmpfs");
+                    "guests get no RAM: " + e.getMessage(),
+                    "make /dev/shm writable, or sysctl vm.memfd_noexec=1");
         }
     }
 
@@ -185,37 +167,6 @@ public final class HostCheck {
                     Grade.LIMITED,
                     "no --net: " + e.getMessage(),
                     "modprobe tun; to use taps be root, or have one made for your user");
-        }
-    }
-
-    private void checkLiveUpdate() {
-        if (!Files.exists(Path.of("/dev/liveupdate"))) {
-            add(
-                    "live update",
-                    Grade.LIMITED,
-                    "no /dev/liveupdate: guests cannot outlive a kexec of this host",
-                    "boot a kernel with CONFIG_LIVEUPDATE (6.19 or newer) with kho=on liveupdate=on");
-        } else {
-            add("live update", Grade.OK, "/dev/liveupdate is there", "");
-        }
-    }
-
-    /** The word in brackets of a sysfs choice. */
-    private static String selected(String path) {
-        String text = read(path);
-        if (text == null) {
-            return null;
-        }
-        int open = text.indexOf('[');
-        int close = text.indexOf(']');
-        return open >= 0 && close > open ? text.substring(open + 1, close) : text;
-    }
-
-    private static String read(String path) {
-        try {
-            return Files.readString(Path.of(path)).strip();
-        } catch (IOException e) {
-            return null;
         }
     }
 

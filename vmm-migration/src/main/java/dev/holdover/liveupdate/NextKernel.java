@@ -46,8 +46,12 @@ public final class NextKernel {
         }
     }
 
-    /** The kernel takes the last of several values. */
-    static void check(String commandLine) {
+    /**
+     * Whether a kernel with this command line takes part in live updates; it takes the last of several values.
+     *
+     * @throws VmmException if it does not
+     */
+    public static void check(String commandLine) {
         List<String> words = Arrays.asList(commandLine.strip().split("\\s+"));
         for (String needed : NEEDED) {
             String key = needed.substring(0, needed.indexOf('=') + 1);
