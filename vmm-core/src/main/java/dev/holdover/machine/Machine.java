@@ -351,6 +351,11 @@ public final class Machine implements AutoCloseable {
         devices.startInput();
     }
 
+    /** Reads all that {@link #complete} will, and uses none of it. */
+    void rehearseRead(Incoming incoming) {
+        devices.read(incoming);
+    }
+
     /** Waits until every vCPU of a machine that was let run has run; false if one has ended instead. */
     boolean awaitEntered() {
         for (VcpuThread vcpu : vcpus) {

@@ -31,6 +31,7 @@ public final class TakeOver implements AutoCloseable {
     /** More than an image may have. */
     private static final long MAX_STATE = 64L << 20;
 
+    private static final int READS = 30;
     private static final int OFFER_MILLIS = 10_000;
     /** As long as the outgoing side may take to stop a guest whose disks are slow; its end is noticed at once. */
     private static final int STATE_MILLIS = 120_000;
@@ -41,6 +42,7 @@ public final class TakeOver implements AutoCloseable {
     private SocketFile control;
     private OwnerWord owner;
     private Mapping state;
+    private MemorySegment copy;
 
     public TakeOver(HandOverConnection peer) {
         this.peer = peer;
@@ -77,6 +79,12 @@ public final class TakeOver implements AutoCloseable {
                 throw new VmmException("a descriptor was handed over that nothing here needs: "
                         + parts.getFirst().role());
             }
+            for (int i = 0; i < READS; i++) {
+                // The draft is a whole state: what reads it is compiled by the time that the guest waits for it.
+                try (Incoming again = Incoming.handedOver(copy())) {
+                    machine.rehearseRead(again);
+                }
+            }
             peer.send(new Message.Accept());
             return machine;
         } catch (VmmException | ErrnoException e) {
@@ -96,9 +104,11 @@ public final class TakeOver implements AutoCloseable {
     }
 
     private MemorySegment copy() {
-        MemorySegment bytes = Arena.ofAuto().allocate(state.segment().byteSize(), 4096);
-        MemorySegment.copy(state.segment(), 0, bytes, 0, bytes.byteSize());
-        return bytes;
+        if (copy == null) {
+            copy = Arena.ofAuto().allocate(state.segment().byteSize(), 4096);
+        }
+        MemorySegment.copy(state.segment(), 0, copy, 0, copy.byteSize());
+        return copy;
     }
 
     private Ram takeRam(RamConfig config) {
