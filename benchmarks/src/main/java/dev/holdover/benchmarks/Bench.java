@@ -37,8 +37,9 @@ import picocli.CommandLine.Parameters;
 public final class Bench implements Callable<Integer> {
     @Parameters(
             paramLabel = "FILTER",
-            description = "Only benchmarks whose name has one of these in it: ColdStart, ColdRestore, Restore, Save,"
-                    + " Exit, Interrupt, State. Default: all.")
+            description =
+                    "Only benchmarks whose name has one of these in it: ColdStart, ColdRestore, HandOver, Restore,"
+                            + " Save, Exit, Interrupt, State. Default: all.")
     private List<String> filters = new ArrayList<>();
 
     @Option(names = "--quick", description = "Few rounds, small guests: does it all work?")
@@ -86,7 +87,12 @@ public final class Bench implements Callable<Integer> {
         // ProcessBuilder's own helper process would be timed with every start.
         System.setProperty("jdk.lang.Process.launchMechanism", "FORK");
         System.setProperty("java.awt.headless", "true");
-        System.exit(new CommandLine(new Bench()).execute(args));
+        CommandLine bench = new CommandLine(new Bench());
+        bench.setExecutionExceptionHandler((e, command, parsed) -> {
+            System.err.println("vmm bench: " + e);
+            return 1;
+        });
+        System.exit(bench.execute(args));
     }
 
     @Override
@@ -138,22 +144,27 @@ public final class Bench implements Callable<Integer> {
         }
         boolean boots = wanted("ColdStart");
         boolean restores = wanted("ColdRestore");
+        boolean handOvers = wanted("HandOver");
 
         Map<String, Object> host = Host.describe();
         host.put("jvmFlags", String.join(" ", WarmRuns.FLAGS));
         try (Scratch scratch = Scratch.onDisk()) {
-            List<Contestant> contestants = boots || restores ? contestants(scratch.path()) : List.of();
+            List<Contestant> contestants = boots || restores || handOvers ? contestants(scratch.path()) : List.of();
             Map<String, String> details = new LinkedHashMap<>();
             for (Contestant contestant : contestants) {
                 details.put(contestant.name(), contestant.detail());
             }
             host.put("contestants", details);
-            int cold = (boots ? 1 : 0) + (restores ? 1 : 0);
+            int cold = (boots ? 1 : 0) + (restores ? 1 : 0) + (handOvers ? 1 : 0);
             Progress progress =
                     new Progress(cold * starts * sizes.length * contestants.size() + runs.size() * warmRounds);
             if (cold > 0) {
                 try (ColdStarts starter = new ColdStarts(contestants, lines, idle)) {
+                    HandOvers pairs = new HandOvers(contestants, lines, idle);
                     for (int mib : sizes) {
+                        if (handOvers) {
+                            pairs.run(mib, starts, progress);
+                        }
                         if (boots) {
                             starter.boot(mib, starts, progress);
                         }
@@ -171,6 +182,7 @@ public final class Bench implements Callable<Integer> {
             }
             warm.writeJson();
             progress.end();
+            host.put("runs left out", progress.failures());
         }
         host.put("busyShare", idle.busyShare());
         return host;

@@ -69,9 +69,13 @@ final class ColdStarts implements AutoCloseable {
                 progress.step("ColdStart " + mib + " MiB, round " + (round + 1) + ": " + contestant.name());
                 Path ram = scratch.path().resolve("ram");
                 idle.await();
-                long start = System.nanoTime();
-                Contestant.Started guest = contestant.boot(ram, mib);
-                finish("ColdStart", contestant, mib, round, guest, start, true);
+                try {
+                    long start = System.nanoTime();
+                    Contestant.Started guest = contestant.boot(ram, mib);
+                    finish("ColdStart", contestant, mib, round, guest, start, true);
+                } catch (IOException e) {
+                    progress.leftOut(e.getMessage());
+                }
                 Files.deleteIfExists(ram);
             }
         }
@@ -81,17 +85,25 @@ final class ColdStarts implements AutoCloseable {
     void restore(int mib, int rounds, Progress progress) throws IOException, InterruptedException {
         Map<Contestant, Prepared> saved = new LinkedHashMap<>();
         for (Contestant contestant : contestants) {
-            saved.put(contestant, prepare(contestant, mib));
+            try {
+                saved.put(contestant, prepare(contestant, mib));
+            } catch (IOException e) {
+                progress.leftOut(e.getMessage());
+            }
         }
         for (int round = 0; round < rounds; round++) {
-            for (Contestant contestant : contestants) {
+            for (Contestant contestant : saved.keySet()) {
                 progress.step("ColdRestore " + mib + " MiB, round " + (round + 1) + ": " + contestant.name());
                 Prepared guest = saved.get(contestant);
                 guest.rewind();
                 idle.await();
-                long start = System.nanoTime();
-                Contestant.Started restored = contestant.restore(guest.ram(), mib, guest.state());
-                finish("ColdRestore", contestant, mib, round, restored, start, false);
+                try {
+                    long start = System.nanoTime();
+                    Contestant.Started restored = contestant.restore(guest.ram(), mib, guest.state());
+                    finish("ColdRestore", contestant, mib, round, restored, start, false);
+                } catch (IOException e) {
+                    progress.leftOut(e.getMessage());
+                }
             }
         }
         for (Prepared guest : saved.values()) {

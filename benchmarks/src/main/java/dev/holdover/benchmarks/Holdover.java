@@ -1,10 +1,12 @@
 package dev.holdover.benchmarks;
 
+import com.fasterxml.jackson.jr.ob.JSON;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /** This VMM, started by a launcher or by java itself. */
@@ -87,6 +89,53 @@ final class Holdover implements Contestant {
         if (!process.waitFor(DEADLINE_SECONDS, TimeUnit.SECONDS) || process.exitValue() != 0) {
             process.destroyForcibly();
             throw new IOException(name + " " + String.join(" ", arguments) + " failed");
+        }
+    }
+
+    /**
+     * Hands a running guest over to a VMM that stands by, both of them fresh, and ends both.
+     *
+     * @return what the VMM says of it, in microseconds: {@code pause-us} and so on
+     */
+    Map<String, Object> handOver(Path directory, int mib) throws IOException, InterruptedException {
+        Path control = directory.resolve("control");
+        Path listen = directory.resolve("standby");
+        Process standby = builder("standby", "--listen", listen.toString())
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .redirectError(ProcessBuilder.Redirect.DISCARD)
+                .start();
+        Started guest = null;
+        try {
+            awaitFile(listen, standby);
+            // That it has handed its guest over is what it says on stderr.
+            guest = started(builder("run", "--bios", rom.toString(), "-m", mib + "M", "--control", control.toString())
+                    .redirectError(ProcessBuilder.Redirect.DISCARD));
+            guest.serial().readNBytes(LETTERS);
+            awaitFile(control, guest.process());
+            Process order = builder("ctl", control.toString(), "handover", listen.toString())
+                    .start();
+            Map<String, Object> report = JSON.std.mapFrom(order.getInputStream().readAllBytes());
+            if (order.waitFor() != 0) {
+                throw new IOException(name + " handed nothing over");
+            }
+            guest.process().waitFor();
+            return report;
+        } finally {
+            standby.destroyForcibly().waitFor();
+            if (guest != null) {
+                guest.process().destroyForcibly().waitFor();
+            }
+            Files.deleteIfExists(control);
+            Files.deleteIfExists(listen);
+        }
+    }
+
+    private void awaitFile(Path file, Process maker) throws IOException, InterruptedException {
+        while (!Files.exists(file)) {
+            if (!maker.isAlive()) {
+                throw new IOException(name + " has ended before there was a " + file);
+            }
+            TimeUnit.MILLISECONDS.sleep(5);
         }
     }
 

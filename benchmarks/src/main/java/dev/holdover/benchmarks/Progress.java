@@ -13,6 +13,7 @@ final class Progress {
     private final long start = System.nanoTime();
     private final int steps;
     private int done;
+    private int failures;
     private long last = start - EVERY_NANOS;
 
     Progress(int steps) {
@@ -43,11 +44,27 @@ final class Progress {
         }
     }
 
-    /** Ends the line. */
-    void end() {
+    /** Says why a run is not among the results; the others go on. */
+    void leftOut(String why) {
+        failures++;
+        clear();
+        System.err.println("bench: left out: " + why);
+    }
+
+    /** How many runs were left out. */
+    int failures() {
+        return failures;
+    }
+
+    private void clear() {
         if (terminal) {
             System.err.print("\r\033[K");
         }
+    }
+
+    /** Ends the line. */
+    void end() {
+        clear();
         System.err.println("bench: " + done + " runs in " + time(System.nanoTime() - start));
     }
 

@@ -113,6 +113,10 @@ final class Qemu implements Contestant {
     /** With QMP on the standard streams and the serial port on the FIFO. */
     private Started startWithQmp(List<String> machine, String... more) throws IOException {
         openFifo();
+        return startWithQmpOn(fifo, machine, more);
+    }
+
+    private Started startWithQmpOn(Path fifo, List<String> machine, String... more) throws IOException {
         List<String> line = new ArrayList<>(machine);
         line.addAll(List.of("-qmp", "stdio", "-chardev", "file,id=serial,path=" + fifo, "-serial", "chardev:serial"));
         Started started = start(line, more);
@@ -126,6 +130,29 @@ final class Qemu implements Contestant {
             }
         });
         return new Started(started.process(), Channels.newInputStream(end.getChannel()));
+    }
+
+    private boolean knowsFiles() {
+        return number >= 802;
+    }
+
+    /** One that knows no files takes the state by descriptor; the shell passes one. */
+    private List<String> withState(List<String> machine, Path state) {
+        if (knowsFiles()) {
+            return machine;
+        }
+        List<String> line = new ArrayList<>(List.of("/bin/sh", "-c", "exec \"$@\" 9<>\"$0\"", state.toString()));
+        line.addAll(machine);
+        return line;
+    }
+
+    private String uri(Path state) {
+        return knowsFiles() ? "file:" + state : "fd:9";
+    }
+
+    private String migrate(Path state) {
+        String to = knowsFiles() ? "file:" + state : "exec:cat >" + state;
+        return "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"" + to + "\"}}\n";
     }
 
     private void openFifo() throws IOException {
@@ -155,7 +182,7 @@ final class Qemu implements Contestant {
                 BufferedReader in = guest.process().inputReader()) {
             readLetters(guest.serial());
             out.write(NEGOTIATE);
-            out.write("{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"exec:cat >" + state + "\"}}\n");
+            out.write(migrate(state));
             out.flush();
             awaitSaved(out, in);
             out.write("{\"execute\":\"quit\"}\n");
@@ -190,12 +217,67 @@ final class Qemu implements Contestant {
                 if (status.equals("failed") || System.nanoTime() > deadline) {
                     throw new IOException(name() + ": " + line);
                 }
-                TimeUnit.MILLISECONDS.sleep(20);
+                TimeUnit.MICROSECONDS.sleep(100);
                 out.write("{\"execute\":\"query-migrate\"}\n");
                 out.flush();
             }
         }
         throw new IOException(name() + " has ended while it saved");
+    }
+
+    /**
+     * The nearest that it has to a hand-over, with RAM in a file: a running guest is saved, and taken up by a second
+     * process that has been started and waits.
+     *
+     * @return from the one's word that the guest stands still to the other's that it runs, nanoseconds
+     */
+    long handOver(Path ram, int mib, Path state) throws IOException, InterruptedException {
+        Started from = startWithQmp(machine(ram, mib));
+        Started to = null;
+        try (Writer fromIn = from.process().outputWriter();
+                BufferedReader fromOut = from.process().inputReader()) {
+            readLetters(from.serial());
+            to = startWithQmpOn(Path.of("/dev/null"), withState(machine(ram, mib), state), "-incoming", "defer");
+            try (Writer toIn = to.process().outputWriter();
+                    BufferedReader toOut = to.process().inputReader()) {
+                toIn.write(NEGOTIATE);
+                toIn.flush();
+                fromIn.write(NEGOTIATE);
+                fromIn.flush();
+                // Greeting, and the answers to both.
+                for (int i = 0; i < 3; i++) {
+                    toOut.readLine();
+                    fromOut.readLine();
+                }
+                fromIn.write(migrate(state));
+                fromIn.flush();
+                long stopped = awaitEvent(fromOut, "STOP");
+                awaitSaved(fromIn, fromOut);
+                toIn.write("{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"" + uri(state) + "\"}}\n");
+                toIn.flush();
+                return awaitEvent(toOut, "RESUME") - stopped;
+            }
+        } finally {
+            from.process().destroyForcibly().waitFor();
+            if (to != null) {
+                to.process().destroyForcibly().waitFor();
+            }
+            Files.deleteIfExists(state);
+        }
+    }
+
+    private long awaitEvent(BufferedReader in, String event) throws IOException {
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
+            long now = System.nanoTime();
+            Map<String, Object> message = JSON.std.mapFrom(line);
+            if (event.equals(message.get("event"))) {
+                return now;
+            }
+            if (message.containsKey("error")) {
+                throw new IOException(name() + ": " + line);
+            }
+        }
+        throw new IOException(name() + " has ended before " + event);
     }
 
     @Override
@@ -210,17 +292,9 @@ final class Qemu implements Contestant {
                     "-incoming",
                     "file:" + state);
         }
-        boolean knowsFiles = number >= 802;
-        List<String> line = new ArrayList<>();
-        if (!knowsFiles) {
-            // It takes a descriptor only; the shell passes one.
-            line.addAll(List.of("/bin/sh", "-c", "exec \"$@\" 9<\"$0\"", state.toString()));
-        }
-        line.addAll(machine(ram, mib));
-        Started guest = startWithQmp(line, "-incoming", "defer");
-        String from = knowsFiles ? "file:" + state : "fd:9";
+        Started guest = startWithQmp(withState(machine(ram, mib), state), "-incoming", "defer");
         Writer out = guest.process().outputWriter();
-        out.write(NEGOTIATE + "{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"" + from + "\"}}\n");
+        out.write(NEGOTIATE + "{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"" + uri(state) + "\"}}\n");
         out.flush();
         return guest;
     }

@@ -111,6 +111,13 @@ final class Report {
                         ratio(ours, floor) + ": " + ms(ours.median()) + " ÷ " + ms(floor.median()) + " ms"));
             }
         }
+        for (String mib : values("mib", "benchmark", "HandOver")) {
+            Sample ours = nanos("benchmark", "HandOver", "mib", mib, "contestant", "Holdover");
+            goals.add(new Goal(
+                    "hand-over blackout, 1 vCPU, " + size(mib) + ", fresh pairs",
+                    mib.equals("1024") ? "≤ 1 ms median" : "–",
+                    ms(ours.median()) + " ms (90 %: " + ms(ours.percentile(90)) + ")"));
+        }
         StringBuilder stopped = new StringBuilder();
         for (String mib : values("mib", "benchmark", "SaveBenchmark", "store", "memory")) {
             Sample ours = part(
@@ -306,6 +313,46 @@ final class Report {
                     Plots.bars("guest RAM", "ms", bySize, false));
         }
         table(List.of("RAM", "", "runs", "least ms", "median", "90 %", "greatest", "CPU ms", "MiB"), rows);
+    }
+
+    private void handOver() throws IOException {
+        List<String> sizes = values("mib", "benchmark", "HandOver");
+        if (sizes.isEmpty()) {
+            return;
+        }
+        heading("Hand-over");
+        text(
+                "How long a guest stands still on its way to another process of the same host: its first, between two that are"
+                        + " fresh. QEMU has nothing like it: it is timed from its event STOP to the RESUME of a second one that"
+                        + " waits, over a state file, RAM shared.");
+        Plots.Figures bySize = new Plots.Figures();
+        Plots.Figures stacks = new Plots.Figures();
+        List<List<String>> rows = new ArrayList<>();
+        for (String mib : sizes) {
+            for (String name : values("contestant", "benchmark", "HandOver")) {
+                Object[] which = {"benchmark", "HandOver", "mib", mib, "contestant", name};
+                Sample sample = nanos(which);
+                bySize.add(name, size(mib), sample.median() / MILLION);
+                rows.add(List.of(
+                        size(mib),
+                        name,
+                        Integer.toString(sample.size()),
+                        ms(sample.least()),
+                        ms(sample.median()),
+                        ms(sample.percentile(90)),
+                        ms(sample.percentile(100))));
+            }
+            for (String part : List.of("pause", "save", "send", "apply", "enter")) {
+                Sample sample = part(part, "benchmark", "HandOver", "mib", mib, "contestant", "Holdover");
+                stacks.add(part, size(mib), sample.median() / MILLION);
+            }
+        }
+        plot(
+                "handover-sizes",
+                "Hand-over: blackout by RAM size, medians",
+                Plots.bars("guest RAM", "ms", bySize, false));
+        plot("handover-parts", "The parts of a hand-over, medians", Plots.stacks("guest RAM", "ms", stacks));
+        table(List.of("RAM", "", "runs", "least ms", "median", "90 %", "greatest"), rows);
     }
 
     private void restore() throws IOException {
@@ -558,6 +605,7 @@ final class Report {
         goalTable();
         cold("ColdRestore", "Cold restore");
         cold("ColdStart", "Cold start");
+        handOver();
         restore();
         save();
         exits();
