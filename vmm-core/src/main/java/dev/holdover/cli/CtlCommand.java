@@ -6,6 +6,7 @@ import dev.holdover.control.QmpException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.UsageException;
 import dev.holdover.linux.VmmException;
+import dev.holdover.vmstate.TimelineRow;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -24,8 +25,9 @@ import picocli.CommandLine.Parameters;
             "as JSON.",
             "",
             "'save STATE' saves the guest: shared RAM stays in place, and the guest stands",
-            "still then. 'handover PATH' hands it to the VMM that stands by there. With",
-            "'add-fd fd=N', N is a file descriptor that ctl inherited; it goes along.",
+            "still then. 'handover PATH' hands it to the VMM that stands by there. 'timeline'",
+            "shows the phases of the live update that the guest came by. With 'add-fd fd=N',",
+            "N is a file descriptor that ctl inherited; it goes along.",
             ""
         },
         customSynopsis = "./vmm ctl SOCKET COMMAND [KEY=VALUE]... [OPTION]...",
@@ -38,6 +40,7 @@ import picocli.CommandLine.Parameters;
             "  ./vmm ctl /run/vm.sock stop",
             "  ./vmm ctl /run/vm.sock save guest.state",
             "  ./vmm ctl /run/vm.sock handover /run/vm.standby",
+            "  ./vmm ctl /run/vm.sock timeline --svg update.svg",
             "  ./vmm ctl /run/vm.sock add-fd fd=9 fdset-id=1 9<>/dev/shm/ram"
         })
 final class CtlCommand implements Callable<Integer>, PlainArguments.Reader {
@@ -47,7 +50,7 @@ final class CtlCommand implements Callable<Integer>, PlainArguments.Reader {
     @Parameters(index = "0", paramLabel = "SOCKET", description = "The VMM's --control.")
     private String socket;
 
-    @Parameters(index = "1", paramLabel = "COMMAND", description = "One of query-commands; save; handover.")
+    @Parameters(index = "1", paramLabel = "COMMAND", description = "One of query-commands; save; handover; timeline.")
     private String command;
 
     @Parameters(
@@ -61,6 +64,9 @@ final class CtlCommand implements Callable<Integer>, PlainArguments.Reader {
 
     @Option(names = "--force", description = "With save: even if the guest's RAM will be gone with its VMM.")
     private boolean force;
+
+    @Option(names = "--svg", paramLabel = "FILE", description = "With timeline: draw it, too; a picture in FILE.")
+    private String svg;
 
     @Override
     public void read(PlainArguments arguments) {
@@ -77,6 +83,7 @@ final class CtlCommand implements Callable<Integer>, PlainArguments.Reader {
                 }
                 case "--copy-ram" -> copyRam = arguments.flag(copyRam);
                 case "--force" -> force = arguments.flag(force);
+                case "--svg" -> svg = arguments.once(svg);
                 default -> throw new PlainArguments.NotPlain();
             }
         }
@@ -89,6 +96,13 @@ final class CtlCommand implements Callable<Integer>, PlainArguments.Reader {
     public Integer call() throws InterruptedException {
         NotEmpty.argument("SOCKET", socket);
         NotEmpty.argument("COMMAND", command);
+        NotEmpty.value("--svg", svg);
+        if ((copyRam || force) && !command.equals("save")) {
+            throw new UsageException((copyRam ? "--copy-ram" : "--force") + " goes with save only");
+        }
+        if (svg != null && !command.equals("timeline")) {
+            throw new UsageException("--svg goes with timeline only");
+        }
         try {
             if (command.equals("save")) {
                 return save();
@@ -96,8 +110,8 @@ final class CtlCommand implements Callable<Integer>, PlainArguments.Reader {
             if (command.equals("handover")) {
                 return handOver();
             }
-            if (copyRam || force) {
-                throw new UsageException((copyRam ? "--copy-ram" : "--force") + " goes with save only");
+            if (command.equals("timeline")) {
+                return timeline();
             }
             Map<String, Object> arguments = new LinkedHashMap<>(ArgumentText.parse(words));
             try (Fd fd = inheritedFd(arguments);
@@ -143,6 +157,39 @@ final class CtlCommand implements Callable<Integer>, PlainArguments.Reader {
                 }
             }
         }
+    }
+
+    private int timeline() throws QmpException {
+        if (!words.isEmpty()) {
+            throw new UsageException("timeline: takes no arguments but --svg FILE");
+        }
+        List<TimelineRow> rows = new ArrayList<>();
+        try (ControlConnection connection = ControlConnection.open(socket)) {
+            if (!(connection.execute("query-timeline", Map.of(), null) instanceof List<?> phases)) {
+                throw new VmmException("the VMM at " + socket + " answers query-timeline with no list");
+            }
+            for (Object phase : phases) {
+                rows.add(row(phase));
+            }
+        }
+        if (rows.isEmpty()) {
+            throw new VmmException("the VMM at " + socket + " has no timeline: its guest came by no live update");
+        }
+        TimelineText.print(rows, System.out);
+        if (svg != null) {
+            TimelineSvg.write(rows, svg);
+        }
+        return ExitCode.OK;
+    }
+
+    private TimelineRow row(Object phase) {
+        if (phase instanceof Map<?, ?> entry
+                && entry.get("phase") instanceof String name
+                && entry.get("after-us") instanceof Long micros
+                && entry.get("clock") instanceof String clock) {
+            return new TimelineRow(name, micros, TimelineRow.Clock.of(clock), Boolean.TRUE.equals(entry.get("rough")));
+        }
+        throw new VmmException("the VMM at " + socket + " answers query-timeline with what is no phase");
     }
 
     /** The descriptor that add-fd's {@code fd} names, which is no argument of QMP's; null for any other command. */

@@ -4,6 +4,7 @@ import dev.holdover.machine.StateGroup;
 import dev.holdover.machine.StateValue;
 import dev.holdover.machine.StateView;
 import dev.holdover.memory.ByteSize;
+import dev.holdover.vmstate.TimelineRow;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,7 +23,7 @@ final class InspectText {
         this.out = out;
     }
 
-    void print(String state, StateView view) {
+    void print(String state, StateView view, List<TimelineRow> timeline) {
         out.println(printable(state));
         fields(view.header());
         if (view.machine() != null) {
@@ -30,7 +31,7 @@ final class InspectText {
             fields(view.machine());
         }
         heading("RAM");
-        rows("", view.ram());
+        rows(view.ram());
         heading("Sections");
         sections(view.sections());
         for (StateGroup.Field vcpu : view.vcpus().fields()) {
@@ -41,9 +42,15 @@ final class InspectText {
             heading("Devices");
             fields(view.devices());
         }
-        if (!view.timeline().items().isEmpty()) {
+        if (!timeline.isEmpty()) {
             heading("Timeline");
-            rows("phase ", view.timeline());
+            StateGroup first = (StateGroup) view.timeline().items().getFirst();
+            for (StateGroup.Field field : first.fields()) {
+                if (field.name().equals("at")) {
+                    out.println("  from " + text(field.value()));
+                }
+            }
+            TimelineText.print(timeline, out);
         }
     }
 
@@ -65,11 +72,11 @@ final class InspectText {
     }
 
     /** Groups whose first value is their name. */
-    private void rows(String prefix, StateValue.Items items) {
+    private void rows(StateValue.Items items) {
         for (StateValue item : items.items()) {
             List<String> words = words(item);
             words.removeFirst();
-            lines(prefix + text(((StateGroup) item).fields().getFirst().value()), words);
+            lines(text(((StateGroup) item).fields().getFirst().value()), words);
         }
     }
 
@@ -153,8 +160,8 @@ final class InspectText {
         if (value instanceof StateGroup group) {
             for (StateGroup.Field field : group.fields()) {
                 if (field.value() instanceof StateValue.Plain) {
-                    // "kept in place" and "guest paused" say it alone.
-                    boolean alone = field.name().equals("where") || field.name().equals("what");
+                    // "kept in place" says it alone.
+                    boolean alone = field.name().equals("where");
                     String name = alone ? "" : field.name().replace('-', ' ') + " ";
                     words.add(name + text(field.value()));
                 }

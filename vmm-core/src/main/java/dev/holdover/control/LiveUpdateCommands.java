@@ -1,7 +1,7 @@
 package dev.holdover.control;
 
-import dev.holdover.vmstate.Phase;
 import dev.holdover.vmstate.TimelineEvent;
+import dev.holdover.vmstate.TimelineRow;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -42,21 +42,19 @@ final class LiveUpdateCommands {
         return null;
     }
 
-    /** Each phase with its clocks, and how long after the first it came: by the host's TSC where both have it. */
+    /** Each phase with its clocks, and how long after the first it came. */
     private Object queryTimeline(Call call) {
         List<Object> phases = new ArrayList<>();
         List<TimelineEvent> events = guest.timeline();
-        int khz = guest.tscKhz();
-        for (TimelineEvent event : events) {
+        List<TimelineRow> rows = TimelineRow.of(events, guest.tscKhz());
+        for (int i = 0; i < rows.size(); i++) {
+            TimelineRow row = rows.get(i);
+            TimelineEvent event = events.get(i);
             Map<String, Object> entry = new LinkedHashMap<>();
-            Phase phase = Phase.of(event.phase());
-            entry.put("phase", phase == null ? Integer.toString(event.phase()) : phase.text());
-            TimelineEvent first = events.getFirst();
-            boolean byTsc = khz > 0 && event.tsc() != 0 && first.tsc() != 0;
-            double micros =
-                    byTsc ? (event.tsc() - first.tsc()) * 1e3 / khz : (event.realtime() - first.realtime()) / 1e3;
-            entry.put("after-us", Math.round(micros));
-            entry.put("clock", byTsc ? "host-tsc" : "realtime");
+            entry.put("phase", row.phase());
+            entry.put("after-us", row.afterMicros());
+            entry.put("clock", row.clock().word());
+            entry.put("rough", row.rough());
             entry.put("realtime-ns", event.realtime());
             entry.put("monotonic-ns", event.monotonic());
             entry.put("host-tsc", event.tsc());
