@@ -34,6 +34,11 @@ public final class DeviceAgent extends OwnAgent {
     }
 
     @Override
+    String lack() {
+        return LiveUpdateDevice.lack();
+    }
+
+    @Override
     Session create(String id) {
         try (LiveUpdateDevice device = LiveUpdateDevice.open()) {
             return device.create(SessionName.of(id));

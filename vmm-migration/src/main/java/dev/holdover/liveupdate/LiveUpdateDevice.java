@@ -33,6 +33,17 @@ public final class LiveUpdateDevice implements AutoCloseable {
         return Files.exists(Path.of(PATH));
     }
 
+    /** Why this process cannot open it, as a sentence; null if it may. Does not try: another process would be kept out. */
+    static String lack() {
+        if (!exists()) {
+            return SessionErrors.open(PATH, Errno.ENOENT).getMessage();
+        }
+        Path path = Path.of(PATH);
+        return Files.isReadable(path) && Files.isWritable(path)
+                ? null
+                : SessionErrors.open(PATH, Errno.EACCES).getMessage();
+    }
+
     /**
      * Opens the device. The first open after a kexec reads what the last kernel left.
      *

@@ -18,6 +18,9 @@ public abstract sealed class OwnAgent implements Agent permits DeviceAgent, Syst
     /** The holder lets go of an outgoing session; the caller closes its own descriptor afterwards. */
     abstract void release(String id);
 
+    /** Why no update would be possible now, as a sentence; null if nothing speaks against it. */
+    abstract String lack();
+
     @Override
     public void subscribe(String id, UpdateListener listener) {
         if (this.listener != null) {
@@ -25,6 +28,10 @@ public abstract sealed class OwnAgent implements Agent permits DeviceAgent, Syst
         }
         this.id = id;
         this.listener = listener;
+        String lack = lack();
+        if (lack != null) {
+            System.err.println("vmm: this guest takes part in no update as things are: " + lack);
+        }
     }
 
     /** The first phase, at any time before {@link #preserve}: RAM is preserved while the guest runs. */

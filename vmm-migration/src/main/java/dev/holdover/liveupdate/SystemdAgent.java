@@ -101,6 +101,18 @@ public final class SystemdAgent extends OwnAgent {
     }
 
     @Override
+    String lack() {
+        if (environment.get("NOTIFY_SOCKET") == null) {
+            return noSystemd("NOTIFY_SOCKET is not set").getMessage();
+        }
+        if (environment.get("FDSTORE") == null) {
+            return noSystemd("FDSTORE is not set, so the unit has no FileDescriptorStoreMax=")
+                    .getMessage();
+        }
+        return LiveUpdateDevice.lack();
+    }
+
+    @Override
     Session create(String id) {
         if (environment.get("FDSTORE") == null) {
             throw noSystemd("FDSTORE is not set, so the unit has no FileDescriptorStoreMax=");

@@ -2,6 +2,7 @@ package dev.holdover.liveupdate;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
@@ -187,5 +188,16 @@ class SystemdAgentTest {
         assertThatThrownBy(agent::prepare)
                 .isInstanceOf(VmmException.class)
                 .hasMessageStartingWith("FDSTORE is not set, so the unit has no FileDescriptorStoreMax=");
+    }
+
+    @Test
+    void saysWhatItLacksBeforeAnUpdateFails() {
+        assertThat(new SystemdAgent(Map.of(), "").lack()).contains("NOTIFY_SOCKET is not set", "Type=notify");
+        assertThat(new SystemdAgent(Map.of("NOTIFY_SOCKET", "/x"), "").lack())
+                .contains("FDSTORE is not set", "FileDescriptorStoreMax=");
+        assumeFalse(LiveUpdateDevice.exists());
+        assertThat(new SystemdAgent(Map.of("NOTIFY_SOCKET", "/x", "FDSTORE", "16"), "").lack())
+                .isEqualTo(new DeviceAgent().lack())
+                .contains("cannot open /dev/liveupdate, ENOENT");
     }
 }
