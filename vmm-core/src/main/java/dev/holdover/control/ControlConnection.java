@@ -22,6 +22,9 @@ public final class ControlConnection implements AutoCloseable {
     private static final int MAX_EARLY = 1000;
     private static final int MAX_LINE = 16 << 20;
 
+    /** A VMM greets at once; what does not is none. */
+    private static final int GREETING_MILLIS = 10_000;
+
     private final String path;
     private final UnixSocket socket;
     private final Arena arena = Arena.ofConfined();
@@ -48,6 +51,7 @@ public final class ControlConnection implements AutoCloseable {
         }
         ControlConnection connection = new ControlConnection(path, socket);
         try {
+            socket.setTimeout(GREETING_MILLIS);
             Map<String, Object> greeting = connection.read();
             if (greeting.get("error") != null) {
                 throw error(greeting);
@@ -56,6 +60,7 @@ public final class ControlConnection implements AutoCloseable {
                 throw new VmmException(path + " is no control socket: it does not greet as QMP does");
             }
             connection.execute(CommandTable.NEGOTIATION, Map.of(), null);
+            socket.setTimeout(0); // a command takes as long as it takes
             return connection;
         } catch (QmpException e) {
             connection.close();
@@ -160,6 +165,10 @@ public final class ControlConnection implements AutoCloseable {
         }
         if (received.bytes() == 0 || Errno.ECONNRESET.is(received.bytes())) {
             throw new VmmException("the VMM closed the control socket " + path + " before it answered: has it ended?");
+        }
+        if (Errno.EAGAIN.is(received.bytes())) {
+            throw new VmmException(path + " does not answer within " + GREETING_MILLIS / 1000
+                    + " s: it is no control socket, or its VMM is stopped");
         }
         at = 0;
         end = (int) ErrnoException.check("receive from " + path, received.bytes());
