@@ -153,6 +153,9 @@ final class RestoreCommand implements Callable<Integer>, PlainArguments.Reader {
         if (liveUpdate != null) {
             return restoreFromAgent();
         }
+        if (name != null || orBoot != null) {
+            throw new UsageException((name != null ? "--name" : "--or-boot") + " goes with --live-update only");
+        }
         NotEmpty.argument("STATE", state);
         NotEmpty.value("--ram", ram);
         NotEmpty.value("--serial", serial);
@@ -175,9 +178,12 @@ final class RestoreCommand implements Callable<Integer>, PlainArguments.Reader {
         NotEmpty.value("--name", name);
         NotEmpty.value("--serial", serial);
         NotEmpty.value("--control", control);
-        if (ram != null || force) {
-            throw new UsageException((ram != null ? "--ram" : "--force") + " goes with a state only: RAM that was"
-                    + " preserved is where it was");
+        if (ram != null || force || !addFds.isEmpty()) {
+            throw new UsageException((ram != null ? "--ram" : force ? "--force" : "--add-fd")
+                    + " goes with a state only: RAM that was preserved is where it was");
+        }
+        if (orBoot != null && orBoot.isEmpty()) {
+            throw new UsageException("--or-boot needs options of run, say --or-boot -k bzImage");
         }
         Agent agent = LiveUpdateOption.agent(liveUpdate, name == null ? "" : name);
         if (agent == null) {

@@ -9,6 +9,9 @@ import java.io.File;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.RandomAccessFile;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ServerSocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -116,7 +119,7 @@ class BadInputTest {
             run --machine pc            | --machine pc: expected none
             run --machine none          | --machine none needs a control socket
             run --machine none --control TMP/new --bios TMP/bios | --machine none boots nothing: leave --bios out
-            restore                     | STATE is missing; see ./vmm restore --help
+            restore                     | nothing to restore: name a state, or an agent with --live-update
             restore TMP/text TMP/text   | unexpected argument
             restore EMPTY               | STATE is empty: name one
             restore TMP/text --ram EMPTY | --ram is empty
@@ -129,6 +132,33 @@ class BadInputTest {
             ctl TMP/text                | COMMAND is missing
             ctl EMPTY stop              | SOCKET is empty: name one
             ctl TMP/text EMPTY          | COMMAND is empty: name one
+            ctl TMP/text timeline x     | timeline: takes no arguments but --svg FILE
+            ctl TMP/text timeline --svg EMPTY | --svg is empty
+            ctl TMP/text stop --svg TMP/new | --svg goes with timeline only
+            ctl TMP/text timeline --force | --force goes with save only
+            ctl TMP/text handover       | handover: expected the socket of a VMM that stands by
+            ctl TMP/text handover a b   | handover: expected the socket of a VMM that stands by
+            inspect TMP/text --svg EMPTY | --svg is empty
+            standby                     | --listen
+            standby --listen EMPTY      | --listen is empty
+            standby --listen TMP/new --control EMPTY | --control is empty
+            standby --listen TMP/new x  | unexpected argument 'x'
+            run -k TMP/kernel --live-update luod | --live-update needs a name
+            run -k TMP/kernel --name a --live-update EMPTY | --live-update is empty
+            run -k TMP/kernel --name a --live-update foo | --live-update foo: expected luod[,socket=PATH]|systemd|device
+            run -k TMP/kernel --name a --live-update luod, | --live-update luod,: expected luod[,socket=PATH]|
+            run -k TMP/kernel --name a --live-update luod,socket= | --live-update luod,socket=: expected luod[,socket=PATH]
+            restore --live-update luod  | --live-update needs a name
+            restore --live-update luod --name EMPTY | --name is empty
+            restore --live-update none --name a | --live-update none: nobody to restore a guest from
+            restore TMP/text --live-update luod --name a | a state and --live-update exclude each other
+            restore --name a            | nothing to restore: name a state, or an agent with --live-update
+            restore --live-update luod --name a --ram thp=on | --ram goes with a state only
+            restore --live-update luod --name a --force | --force goes with a state only
+            restore TMP/text --or-boot -k TMP/kernel | --or-boot goes with --live-update
+            restore TMP/text --name a   | --name goes with --live-update
+            restore --live-update luod --name a --or-boot | --or-boot needs options of run
+            restore --live-update luod --name a --disk path=TMP/disk --add-fd fd=9,set=1 | --add-fd goes with a state only
             ctl TMP/text stop --force   | --force goes with save only
             ctl TMP/text save           | save: expected one file for the state
             ctl TMP/text stop x         | x: expected key=value, or one JSON object
@@ -228,6 +258,32 @@ class BadInputTest {
         String serial = option.startsWith("--serial") ? "" : "--serial null ";
         String bios = option.startsWith("--kernel") ? "" : "--bios TMP/bios ";
         refuses(ExitCode.USAGE, "run " + bios + serial + option, sentence);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', maxCharsPerColumn = 8192, textBlock = """
+            ctl TMP/missing timeline    | cannot connect to the control socket TMP/missing, ENOENT
+            ctl TMP/text handover x     | cannot connect to the control socket TMP/text, ECONNREFUSED
+            standby --listen TMP/text   | the stand-by socket TMP/text cannot be made, EEXIST
+            standby --listen TMP/no/new | the stand-by socket TMP/no/new cannot be made, ENOENT
+            run -k TMP/kernel --serial null --name a --live-update luod --ram share=off | it is private (backend=anonymous or
+            run -k TMP/kernel --serial null --name a --live-update luod --ram mem-path=TMP/r | guest RAM cannot be kept
+            """)
+    void refusesWhatIsInTheWay(String line, String sentence) throws IOException {
+        Files.delete(dir.resolve("ram"));
+        boolean makesRam = line.contains("mem-path");
+        if (makesRam) {
+            makeSparse("r", 256L << 20);
+        }
+        refuses(ExitCode.FAILED, line, sentence);
+    }
+
+    @Test
+    void waitsNotForEverForAControlSocketThatDoesNotGreet() throws IOException {
+        try (ServerSocketChannel silent = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+            silent.bind(UnixDomainSocketAddress.of(dir.resolve("silent")));
+            refuses(ExitCode.FAILED, "ctl TMP/silent stop", "TMP/silent does not answer within 10 s");
+        }
     }
 
     @Test
