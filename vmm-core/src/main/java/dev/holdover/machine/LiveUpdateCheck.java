@@ -17,7 +17,7 @@ import java.util.List;
  * never opened, as it takes one process at a time and luod would be kept out.
  */
 public final class LiveUpdateCheck {
-    /** A guest takes luod two descriptors, and itself some forty with a few disks. */
+    /** A guest takes luod two descriptors, and its VMM some twenty and one or two a device. */
     private static final long FEW_FILES = 1024;
 
     private final Path root;
@@ -196,7 +196,7 @@ public final class LiveUpdateCheck {
             add(
                     "open files",
                     Grade.LIMITED,
-                    "RLIMIT_NOFILE is " + hard + ": luod takes two descriptors a guest, a VMM some forty; beyond it"
+                    "RLIMIT_NOFILE is " + hard + ": luod takes two descriptors a guest, a VMM some twenty; beyond it"
                             + " clients are refused (EMFILE)",
                     "raise the hard limit: ulimit -Hn 4096, or LimitNOFILE=4096 in the unit");
         } else {
