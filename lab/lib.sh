@@ -11,7 +11,7 @@
 #   keep NAME...                 keeps shell variables for the stages behind a kexec (see docs/lab.md)
 #   next_stage_load              loads the kernel of the next stage
 #   next_stage COMMAND...        runs what kexecs, and waits for the end of this kernel
-#   java_source NAME ARGUMENT...  runs lab/NAME.java against the VMM's classes
+#   java_source NAME ARGUMENT...  runs lab/NAME.java, compiled by lab/run, against the VMM's classes
 #   eventually SECONDS COMMAND... repeats a command until it succeeds
 #
 # LAB_VMM=qemu drives QEMU's microvm under the same KVM instead of ./vmm: the reference when a scenario is in doubt.
@@ -280,10 +280,6 @@ java_source() ( # NAME ARGUMENT...
     shift
     . "$REPO/.mvn/find-jdk"
     find_jdk 25 || give_up "there is no JDK of 25 or later"
-    # Once for all stages: the compiler takes its time under emulation.
-    if [ ! -e "$classes/$name.class" ]; then
-        "$jdk/bin/javac" -J-XX:+UseSerialGC -d "$classes" -cp "$jar" "$LAB/$name.java" || give_up "lab/$name.java does not compile"
-    fi
     exec "$jdk/bin/java" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 --enable-native-access=ALL-UNNAMED -cp "$jar:$classes" "$name" "$@"
 )
 
