@@ -60,9 +60,12 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
         machine.keepIdentity();
     }
 
-    /** From now on the agent may call. Once. */
+    /** From now on the agent may call. Once. To systemd it says that the unit is up: the guest runs. */
     public void start() {
         agent.subscribe(id, this);
+        if (agent instanceof SystemdAgent systemd) {
+            systemd.ready();
+        }
     }
 
     /** Who holds the session. */
