@@ -5,10 +5,12 @@ import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.Agent;
 import dev.holdover.liveupdate.DeviceAgent;
+import dev.holdover.liveupdate.LuodAgent;
 import dev.holdover.liveupdate.Session;
 import dev.holdover.machine.LiveUpdate;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.MachineConfig;
+import dev.holdover.machine.RestoreRefused;
 import dev.holdover.machine.Retrieval;
 import dev.holdover.memory.FdSets;
 import java.util.concurrent.TimeUnit;
@@ -69,7 +71,9 @@ final class Claimed {
             }
         }
         System.err.println("vmm restore: " + agent.name() + " still holds the guest " + name
-                + ": nothing of it is lost," + " and it can be claimed again");
+                + (why instanceof RestoreRefused ? ", as it was left" : ": nothing of it is lost")
+                + ", and it can be claimed again"
+                + (agent instanceof LuodAgent ? ", or given up with ./vmm luoctl discard" : ""));
         if (why instanceof VmmException sentence) {
             return sentence;
         }
