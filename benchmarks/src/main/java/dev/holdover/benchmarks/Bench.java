@@ -26,8 +26,8 @@ import picocli.CommandLine.Parameters;
         sortOptions = false,
         footer = {
             "",
-            "Results: lines.jsonl, one run a line; jmh.json, for JMH's own tools; index.html, which holds all its plots;",
-            "and each plot as SVG.",
+            "Results: index.html, which holds all its plots; each plot as SVG; results.md, its",
+            "tables; lines.jsonl, one run a line; jmh.json, for JMH's own tools.",
             "",
             "Examples:",
             "  ./vmm bench --quick",

@@ -75,6 +75,7 @@ final class Plots {
         CategoryChart chart = categories(xTitle, yTitle, PAIR);
         chart.getStyler().setDefaultSeriesRenderStyle(CategorySeries.CategorySeriesRenderStyle.Line);
         chart.getStyler().setMarkerSize(7);
+        chart.getStyler().setOverlapped(true);
         fill(chart, figures, true);
         return svg(chart);
     }
@@ -83,9 +84,10 @@ final class Plots {
     static String bars(String xTitle, String yTitle, Figures figures, boolean pairs) throws IOException {
         CategoryChart chart = categories(xTitle, yTitle, pairs ? PAIR : COLOURS);
         chart.getStyler().setLabelsVisible(true);
-        chart.getStyler().setLabelsPosition(1.0);
+        chart.getStyler().setLabelsPosition(0.95);
         chart.getStyler().setLabelsFontColorAutomaticEnabled(false);
-        chart.getStyler().setLabelsFontColor(INK);
+        chart.getStyler().setLabelsFontColor(Color.WHITE);
+        chart.getStyler().setLabelsFont(new Font(Font.SANS_SERIF, Font.PLAIN, 11));
         fill(chart, figures, false);
         return svg(chart);
     }
@@ -109,6 +111,7 @@ final class Plots {
                 .build();
         style(chart, chart.getStyler(), COLOURS);
         chart.getStyler().setXAxisMin(0.0).setXAxisMax(100.0);
+        chart.getStyler().setXAxisTickMarkSpacingHint(60);
         for (Map.Entry<String, Sample> sample : samples.entrySet()) {
             double[] x = new double[101];
             double[] y = new double[101];
@@ -143,6 +146,7 @@ final class Plots {
         styler.setChartFontColor(INK);
         styler.setPlotBorderVisible(false);
         styler.setPlotGridLinesColor(GRID);
+        styler.setPlotGridLinesStroke(new BasicStroke(1f));
         styler.setAxisTickMarksColor(GRID);
         styler.setChartTitleVisible(false);
         styler.setLegendPosition(Styler.LegendPosition.OutsideS);

@@ -14,7 +14,10 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
 
-/** What the lines say: goals, plots and tables, as one page that needs nothing else, and a summary for the terminal. */
+/**
+ * What the lines say: goals, plots and tables, as one page that needs nothing else; the tables in Markdown; the goals for the
+ * terminal.
+ */
 final class Report {
     private static final double MILLION = 1_000_000;
     private static final List<String> WHAT = List.of("holdover", "floor");
@@ -22,6 +25,7 @@ final class Report {
     private final List<Map<String, Object>> lines;
     private final Map<String, Object> host;
     private final StringBuilder body = new StringBuilder();
+    private final StringBuilder markdown = new StringBuilder();
     private final Map<String, String> plots = new LinkedHashMap<>();
 
     Report(List<Map<String, Object>> lines, Map<String, Object> host) {
@@ -223,6 +227,7 @@ final class Report {
 
     private void heading(String text) {
         body.append("<h2>").append(escape(text)).append("</h2>\n");
+        markdown.append("\n### ").append(text).append('\n');
     }
 
     private void text(String text) {
@@ -230,12 +235,16 @@ final class Report {
     }
 
     private void table(List<String> head, List<List<String>> rows) {
+        markdown.append('\n');
+        row(head);
+        markdown.append("|---".repeat(head.size())).append("|\n");
         body.append("<table><thead><tr>");
         for (String cell : head) {
             body.append("<th>").append(escape(cell)).append("</th>");
         }
         body.append("</tr></thead><tbody>\n");
         for (List<String> row : rows) {
+            row(row);
             body.append("<tr>");
             for (String cell : row) {
                 body.append("<td>").append(escape(cell)).append("</td>");
@@ -243,6 +252,13 @@ final class Report {
             body.append("</tr>\n");
         }
         body.append("</tbody></table>\n");
+    }
+
+    private void row(List<String> cells) {
+        for (String cell : cells) {
+            markdown.append("| ").append(cell.replace("|", "\\|")).append(' ');
+        }
+        markdown.append("|\n");
     }
 
     private void plot(String name, String caption, String svg) {
@@ -550,11 +566,15 @@ final class Report {
             }
         }
         plot("exits", "An exit's round trip", Plots.bars("", "µs", figures, true));
-        for (String way : values("contestant", "benchmark", "InterruptBenchmark")) {
-            Sample sample = nanos("benchmark", "InterruptBenchmark", "contestant", way);
-            String name =
-                    way.equals("irqfd") ? "interrupt by irqfd, to the exit it causes" : "interrupt by KVM_IRQ_LINE";
-            rows.add(List.of(name, compiler(""), "–", Long.toString(Math.round(sample.median())), "–"));
+        Sample irqfd = nanos("benchmark", "InterruptBenchmark", "contestant", "irqfd");
+        Sample line = nanos("benchmark", "InterruptBenchmark", "contestant", "line");
+        if (!irqfd.isEmpty() && !line.isEmpty()) {
+            rows.add(List.of(
+                    "interrupt by irqfd, to the exit it causes; beside: by KVM_IRQ_LINE",
+                    compiler(""),
+                    Long.toString(Math.round(irqfd.median())),
+                    Long.toString(Math.round(line.median())),
+                    ratio(irqfd, line)));
         }
         table(List.of("", "compilers", "Holdover ns", "floor ns", "ratio"), rows);
     }
@@ -602,6 +622,7 @@ final class Report {
 
     void write(Path directory) throws IOException {
         body.setLength(0);
+        markdown.setLength(0);
         goalTable();
         cold("ColdRestore", "Cold restore");
         cold("ColdStart", "Cold start");
@@ -627,6 +648,7 @@ final class Report {
                 <h1>Holdover: benchmarks</h1>
                 """ + body + "</body></html>\n";
         Files.writeString(directory.resolve("index.html"), page);
+        Files.writeString(directory.resolve("results.md"), markdown.toString().stripLeading());
         for (Map.Entry<String, String> plot : plots.entrySet()) {
             Files.writeString(directory.resolve(plot.getKey() + ".svg"), plot.getValue());
         }
