@@ -8,7 +8,9 @@ import dev.holdover.liveupdate.Session;
 import dev.holdover.liveupdate.Tokens;
 import dev.holdover.liveupdate.UpdateListener;
 import java.io.BufferedReader;
+import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -23,6 +25,8 @@ import java.util.List;
  * plain ID NUMBER       speaks the public protocol, byte by byte, and waits for the kexec
  * agent ID NUMBER       the same with the VMM's own client
  * hang ID               subscribes with the extensions, and never gets prepared
+ * slow ID NUMBER        as agent, but gets ready only when it reads a line
+ * dies ID               speaks the public protocol, and ends when it is told to preserve
  * claim-plain ID        prints what was kept, and finishes
  * claim-agent ID        the same; waits for a line on standard input before it finishes
  * </pre>
@@ -31,7 +35,9 @@ final class UpdateClient {
     public static void main(String[] args) throws Exception {
         switch (args[0]) {
             case "plain" -> plain(args[1], Long.parseLong(args[2]));
-            case "agent" -> agent(args[1], Long.parseLong(args[2]));
+            case "agent" -> agent(args[1], Long.parseLong(args[2]), false);
+            case "slow" -> agent(args[1], Long.parseLong(args[2]), true);
+            case "dies" -> dies(args[1]);
             case "hang" -> hang(args[1]);
             case "claim-plain" -> claimPlain(args[1]);
             default -> claimAgent(args[1]);
@@ -99,7 +105,15 @@ final class UpdateClient {
         Thread.sleep(Long.MAX_VALUE);
     }
 
-    private static void agent(String id, long number) throws Exception {
+    private static void dies(String id) {
+        UnixSocket luod = UnixSocket.connect(UnixSocket.Kind.STREAM, LuodOptions.DEFAULT_SOCKET);
+        say(luod, "{\"cmd\": \"SUBSCRIBE\", \"id\": \"" + id + "\"}");
+        Session session = session(luod);
+        session.preserve(memfd(0), Tokens.ram(0));
+        Runtime.getRuntime().halt(0);
+    }
+
+    private static void agent(String id, long number, boolean slow) throws Exception {
         Fd memfd = memfd(number);
         new LuodAgent(LuodOptions.DEFAULT_SOCKET).subscribe(id, new UpdateListener() {
             @Override
@@ -110,6 +124,9 @@ final class UpdateClient {
 
             @Override
             public void preserve(Session session) {
+                if (slow) {
+                    readLine();
+                }
                 System.out.println("preserved");
             }
 
@@ -124,6 +141,14 @@ final class UpdateClient {
             }
         });
         Thread.sleep(Long.MAX_VALUE);
+    }
+
+    private static void readLine() {
+        try {
+            new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)).readLine();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     private static void claimPlain(String id) {
@@ -145,7 +170,7 @@ final class UpdateClient {
             return;
         }
         System.out.println("number " + number(session.retrieve(Tokens.ram(0))));
-        new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)).readLine();
+        readLine();
         agent.finish(id, session);
         System.out.println("finished");
     }
