@@ -6,6 +6,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.PathMatcher;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -13,6 +14,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -57,13 +59,15 @@ public final class Bench implements Callable<Integer> {
     @Option(
             names = "--qemu",
             paramLabel = "BINARY",
-            description = "One more QEMU to measure beside; those in the PATH are found. May be given several times.")
+            description =
+                    "One more QEMU to measure beside; those in the PATH and of benchmarks/fetch-qemu are found. May be"
+                            + " given several times.")
     private List<String> qemus = new ArrayList<>();
 
     @Option(
             names = "--vmm",
             paramLabel = "PATH",
-            description = "One more Holdover to measure, an installed one say. May be given several times.")
+            description = "One more Holdover to measure; one in dist/target is found. May be given several times.")
     private List<Path> vmms = new ArrayList<>();
 
     @Option(
@@ -200,10 +204,17 @@ public final class Bench implements Callable<Integer> {
         if (Files.isExecutable(launcher)) {
             contestants.add(new Holdover("Holdover", List.of(launcher.toString()), rom));
         }
+        for (Path image : matches(tree.resolve("dist/target"), "holdover-*/bin/vmm")) {
+            contestants.add(new Holdover(
+                    "Holdover image", List.of(image.toAbsolutePath().toString()), rom));
+        }
         for (Path vmm : vmms) {
             contestants.add(new Holdover("Holdover " + vmm, List.of(vmm.toString()), rom));
         }
         List<String> binaries = new ArrayList<>(List.of("qemu-system-x86_64", "qemu-system-x86_64-microvm"));
+        for (Path binary : matches(cache(), "qemu-*/usr/bin/qemu-system-x86_64{,-microvm}")) {
+            binaries.add(binary.toString());
+        }
         binaries.addAll(qemus);
         for (String binary : binaries) {
             Qemu qemu = Qemu.find(binary, rom, directory);
@@ -214,5 +225,23 @@ public final class Bench implements Callable<Integer> {
             }
         }
         return contestants;
+    }
+
+    /** Where fetch-qemu puts what it fetches. */
+    private static Path cache() {
+        String named = System.getenv("HOLDOVER_CACHE");
+        return named == null ? Path.of(System.getProperty("user.home"), ".cache/holdover") : Path.of(named);
+    }
+
+    /** Executable files below a directory that may not be there, in order. */
+    private static List<Path> matches(Path directory, String glob) throws IOException {
+        if (!Files.isDirectory(directory)) {
+            return List.of();
+        }
+        PathMatcher matcher = directory.getFileSystem().getPathMatcher("glob:" + glob);
+        try (Stream<Path> files =
+                Files.find(directory, 4, (path, attributes) -> matcher.matches(directory.relativize(path)))) {
+            return files.filter(Files::isExecutable).sorted().toList();
+        }
     }
 }

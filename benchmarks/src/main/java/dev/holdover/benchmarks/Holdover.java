@@ -114,12 +114,12 @@ final class Holdover implements Contestant {
             awaitFile(control, guest.process());
             Process order = builder("ctl", control.toString(), "handover", listen.toString())
                     .start();
-            Map<String, Object> report = JSON.std.mapFrom(order.getInputStream().readAllBytes());
+            byte[] report = order.getInputStream().readAllBytes();
             if (order.waitFor() != 0) {
                 throw new IOException(name + " handed nothing over");
             }
             guest.process().waitFor();
-            return report;
+            return JSON.std.mapFrom(report);
         } finally {
             standby.destroyForcibly().waitFor();
             if (guest != null) {

@@ -83,8 +83,8 @@ class ReportTest {
     void saysRatiosOfContestantsRoundByRound() {
         assertThat(new Report(sample(), Map.of()).text())
                 .contains("in-process restore ÷ its system calls, 256 MiB: 4.00 (rounds 2.00 to 4.00): 4.00 ÷ 1.00 ms")
-                .contains("cold restore, spawn → first byte ÷ QEMU <7>: 2.00 (least 2.00): 60.00 ÷ 30.00 ms")
-                .contains("resident memory besides guest RAM, after a restore: 3 MiB")
+                .contains("cold restore, spawn → first byte, Holdover ÷ QEMU <7>: 2.00 (least 2.00): 60.00 ÷ 30.00 ms")
+                .contains("resident memory besides guest RAM, after a restore, Holdover: 3 MiB")
                 .doesNotContain("PIO");
     }
 
