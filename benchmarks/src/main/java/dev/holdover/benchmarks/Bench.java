@@ -53,7 +53,7 @@ public final class Bench implements Callable<Integer> {
     @Option(
             names = "--cold-rounds",
             paramLabel = "N",
-            description = "Starts of each contestant in the cold benchmarks. Default: 40, quick: 5.")
+            description = "Starts of each contestant in a cold benchmark, twice its hand-overs. Default: 25, quick: 5.")
     private Integer coldRounds;
 
     @Option(
@@ -79,7 +79,7 @@ public final class Bench implements Callable<Integer> {
     @Option(
             names = "--patience",
             paramLabel = "SECONDS",
-            description = "How long a cold start waits for an idle machine. Default: 3, quick: 0.")
+            description = "How long a cold start waits for an idle machine. Default: 1, quick: 0.")
     private Integer patience;
 
     @Option(names = "--report", description = "Measure nothing, make the page of the results in DIR again.")
@@ -136,9 +136,9 @@ public final class Bench implements Callable<Integer> {
 
     private Map<String, Object> measure(Path directory, Lines lines) throws Exception {
         int warmRounds = rounds != null ? rounds : quick ? 1 : 3;
-        int starts = coldRounds != null ? coldRounds : quick ? 5 : 40;
+        int starts = coldRounds != null ? coldRounds : quick ? 5 : 25;
         int[] sizes = quick ? new int[] {256} : new int[] {256, 1024, 4096};
-        Idle idle = new Idle(patience != null ? patience : quick ? 0 : 3);
+        Idle idle = new Idle(patience != null ? patience : quick ? 0 : 1);
         WarmRuns warm = new WarmRuns(directory, lines, quick);
         List<WarmRuns.Run> runs = new ArrayList<>();
         for (WarmRuns.Run run : warm.plan()) {
@@ -159,15 +159,15 @@ public final class Bench implements Callable<Integer> {
                 details.put(contestant.name(), contestant.detail());
             }
             host.put("contestants", details);
-            int cold = (boots ? 1 : 0) + (restores ? 1 : 0) + (handOvers ? 1 : 0);
-            Progress progress =
-                    new Progress(cold * starts * sizes.length * contestants.size() + runs.size() * warmRounds);
+            int pairsOfEach = Math.max(1, starts / 2);
+            int cold = (boots ? starts : 0) + (restores ? starts : 0) + (handOvers ? pairsOfEach : 0);
+            Progress progress = new Progress(cold * sizes.length * contestants.size() + runs.size() * warmRounds);
             if (cold > 0) {
                 try (ColdStarts starter = new ColdStarts(contestants, lines, idle)) {
                     HandOvers pairs = new HandOvers(contestants, lines, idle);
                     for (int mib : sizes) {
                         if (handOvers) {
-                            pairs.run(mib, starts, progress);
+                            pairs.run(mib, pairsOfEach, progress);
                         }
                         if (boots) {
                             starter.boot(mib, starts, progress);
