@@ -108,11 +108,17 @@ final class VcpuThread {
 
     private void serveUntilAsked() {
         boolean entered = false;
+        boolean again = false;
         while (true) {
             VcpuExit exit = vcpu.run();
             if (!entered) {
                 entered = noteEntered(exit);
             }
+            if (exit instanceof VcpuExit.Failed failed && failed.maybeNot() && !again) {
+                again = true;
+                continue;
+            }
+            again = false;
             if (exit instanceof VcpuExit.Io io) {
                 serve(io);
             } else if (exit instanceof VcpuExit.Mmio access) {

@@ -41,6 +41,7 @@ public final class KvmVcpu implements AutoCloseable {
     private static final int KVM_EXIT_INTERNAL_ERROR = 17;
     private static final int KVM_EXIT_MEMORY_FAULT = 39;
     private static final int KVM_INTERNAL_ERROR_EMULATION = 1;
+    private static final int KVM_INTERNAL_ERROR_DELIVERY_EV = 3;
 
     private static final int KVM_VCPU_TSC_CTRL = 0;
     private static final int KVM_VCPU_TSC_OFFSET = 0;
@@ -92,7 +93,7 @@ public final class KvmVcpu implements AutoCloseable {
                 case KVM_EXIT_HLT -> HALTED;
                 case KVM_EXIT_SHUTDOWN -> TRIPLE_FAULT;
                 case KVM_EXIT_MEMORY_FAULT -> MEMORY_FAULT;
-                default -> new VcpuExit.Failed(why(reason));
+                default -> new VcpuExit.Failed(why(reason), isDelivery(reason));
             };
         }
         // EAGAIN: a vCPU that waits for its start-up IPI was woken.
@@ -103,6 +104,11 @@ public final class KvmVcpu implements AutoCloseable {
             return MEMORY_FAULT;
         }
         throw new ErrnoException("ioctl KVM_RUN on vCPU " + id, Errno.of(-result));
+    }
+
+    private boolean isDelivery(int reason) {
+        return reason == KVM_EXIT_INTERNAL_ERROR
+                && run.get(ValueLayout.JAVA_INT, UNION) == KVM_INTERNAL_ERROR_DELIVERY_EV;
     }
 
     private String why(int reason) {

@@ -95,6 +95,13 @@ public sealed interface VcpuExit {
     /** The guest's RAM is not there: EFAULT, or KVM_EXIT_MEMORY_FAULT. */
     record MemoryFault() implements VcpuExit {}
 
-    /** KVM cannot go on with this guest; the text says why, with suberror and what bytes KVM gave. */
-    record Failed(String why) implements VcpuExit {}
+    /**
+     * KVM cannot go on with this guest.
+     *
+     * @param why with suberror and what bytes KVM gave
+     * @param maybeNot whether KVM says that an event was being delivered when the guest reached for a device
+     *     (KVM_INTERNAL_ERROR_DELIVERY_EV). Hardware that reports such an event where there was none is known; a guest for
+     *     which it is true fails in the same place again
+     */
+    record Failed(String why, boolean maybeNot) implements VcpuExit {}
 }
