@@ -95,22 +95,29 @@ final class DemoCommand implements Callable<Integer> {
             if (memory.getLong(NONCE) != nonce) {
                 throw new VmmException("the demo's guest was booted anew, it did not go on");
             }
-            print(report, memory, countThen, nonce);
+            print(report, machine, countThen, nonce);
             return ExitCode.OK;
         }
     }
 
-    private static void print(HandOverReport report, GuestMemory memory, long countThen, long nonce) {
+    private static void print(HandOverReport report, Machine machine, long countThen, long nonce) {
+        GuestMemory memory = machine.memory();
+        long gap = Integer.toUnsignedLong(memory.getInt(LONGEST_GAP));
         System.out.println();
-        System.out.println("the guest stood still for         " + millis(report.blackoutNanos()) + " ms");
+        if (machine.tscKhz() > 0) {
+            System.out.println(
+                    "the guest saw itself stand still  " + millis(gap * 1_000_000 / machine.tscKhz()) + " ms at most");
+        } else {
+            System.out.println("the guest saw itself stand still for " + gap + " cycles of its TSC at most");
+        }
+        System.out.println("from the order to its first exit  " + millis(report.blackoutNanos()) + " ms");
         System.out.println("  stopped, devices at rest        " + millis(report.pauseNanos()));
         System.out.println(
                 "  state taken (" + report.stateBytes() / 1024 + " KiB)            " + millis(report.saveNanos()));
         System.out.println("  state received                  " + millis(report.sendNanos()));
         System.out.println("  state given to the other's KVM  " + millis(report.applyNanos()));
-        System.out.println("  first exit there                " + millis(report.enterNanos()));
-        System.out.println("it saw itself stand still for     " + Integer.toUnsignedLong(memory.getInt(LONGEST_GAP))
-                + " cycles of its TSC");
+        System.out.println("  first exit there                " + millis(report.enterNanos())
+                + "   (while it counts it has no reason for one)");
         System.out.println("its count in RAM                  " + countThen + " then, "
                 + Integer.toUnsignedLong(memory.getInt(COUNT)) + " at its end");
         System.out.println("its boot nonce                    0x" + Long.toHexString(nonce) + " then as now");

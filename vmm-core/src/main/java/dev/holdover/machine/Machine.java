@@ -133,8 +133,6 @@ public final class Machine implements AutoCloseable {
     static Machine retrieve(MachineConfig config, FdSets fdsets, Incoming incoming, Ram ram, Fd identityPage) {
         Machine machine = new Machine(config, fdsets, incoming, ram, null);
         machine.identityPage = identityPage;
-        KvmVcpu first = machine.vcpus.getFirst().vcpu();
-        machine.tscKhz = first.hasTscOffset() ? first.tscKhz() : 0;
         return machine;
     }
 
@@ -203,6 +201,8 @@ public final class Machine implements AutoCloseable {
             this.msrs = incoming == null
                     ? KeptMsrs.of(kvm.msrIndexes(), vcpus.getFirst().vcpu())
                     : incoming.vcpu(0).state().msrs().indexes();
+            KvmVcpu first = vcpus.getFirst().vcpu();
+            tscKhz = first.hasTscOffset() ? first.tscKhz() : 0;
             if (config.rebootOnReset()) {
                 keepPowerOnState();
             }
