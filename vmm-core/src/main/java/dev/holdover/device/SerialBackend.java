@@ -26,6 +26,7 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
     private Thread hook;
     private boolean restored;
     private MemorySegment inputBefore = NOTHING;
+    private volatile boolean givenAway;
 
     /**
      * Opens what {@code config} names.
@@ -60,6 +61,7 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
         } else {
             backend = new NullSerial();
         }
+        backend.givenAway = true; // still the other process's
         return hooked(backend);
     }
 
@@ -129,17 +131,27 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
 
     /** What it lived on is another process's now: {@link #close} leaves it as it is. */
     public void giveAway() {
+        givenAway = true;
         if (writer() != null) {
             writer().giveAway();
         }
     }
 
-    /** Takes over what was pending in the process before; before {@link #start}. */
-    public final void preload(Pending pending) {
+    /**
+     * What was {@link #adopt adopted} is this process's now, with what was pending in the one before; before {@link
+     * #start}. Until then {@link #close} leaves it as it is.
+     */
+    public final void taken(Pending pending) {
+        givenAway = false;
         inputBefore = pending.input();
         for (long i = 0; writer() != null && i < pending.output().byteSize(); i++) {
             writer().write(pending.output().get(ValueLayout.JAVA_BYTE, i));
         }
+    }
+
+    /** Whether what it lives on is another process's, and is to be left as it is. */
+    final boolean isGivenAway() {
+        return givenAway;
     }
 
     /** Input that was read before; once. */

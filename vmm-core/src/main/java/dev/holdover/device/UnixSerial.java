@@ -37,8 +37,6 @@ final class UnixSerial extends SerialBackend {
     /** The client was there when the listening socket was handed over. */
     private UnixSocket clientBefore;
 
-    private volatile boolean givenAway;
-
     UnixSerial(String path, EventLoop loop) {
         this.path = path;
         this.loop = loop;
@@ -110,12 +108,6 @@ final class UnixSerial extends SerialBackend {
                 }
             }
         });
-    }
-
-    @Override
-    public void giveAway() {
-        super.giveAway();
-        givenAway = true;
     }
 
     /** Deletes a socket at {@code path} that nobody listens on; refuses anything else that is there. */
@@ -260,7 +252,7 @@ final class UnixSerial extends SerialBackend {
 
     @Override
     void restore() {
-        if (!path.startsWith("@") && !givenAway) {
+        if (!path.startsWith("@") && !isGivenAway()) {
             delete(path);
         }
         writer.close();

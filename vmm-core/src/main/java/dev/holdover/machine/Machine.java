@@ -343,11 +343,15 @@ public final class Machine implements AutoCloseable {
         }
     }
 
-    /** Gives a {@link #prepare prepared} machine its guest's state; it is parked then. */
-    synchronized void complete(Incoming incoming, RamIdentity.Cause why, SerialBackend.Pending pending) {
+    /** Gives a {@link #prepare prepared} machine its guest's state; it is parked then. Its console stays the other VMM's. */
+    synchronized void complete(Incoming incoming, RamIdentity.Cause why) {
         apply(incoming, devices.read(incoming), GuestTime.Passed.UNDER_THIS_KERNEL);
         raise = why;
-        devices.serial().preload(pending);
+    }
+
+    /** The guest is this VMM's: so is what its console lives on, with all that is pending there. */
+    synchronized void takeConsole(SerialBackend.Pending pending) {
+        devices.serial().taken(pending);
         devices.startInput();
     }
 

@@ -88,6 +88,9 @@ public final class TakeOver implements AutoCloseable {
             peer.send(new Message.Accept());
             return machine;
         } catch (VmmException | ErrnoException e) {
+            if (machine != null) {
+                machine.close();
+            }
             refuse(e);
             throw e;
         }
@@ -149,15 +152,13 @@ public final class TakeOver implements AutoCloseable {
                 throw new VmmException("the guest's state did not come");
             }
             try (Incoming incoming = Incoming.handedOver(copy())) {
-                machine.complete(
-                        incoming,
-                        RamIdentity.Cause.of(arrived.raise()),
-                        new SerialBackend.Pending(arrived.input(), arrived.output()));
+                machine.complete(incoming, RamIdentity.Cause.of(arrived.raise()));
             }
             long applied = System.nanoTime();
             if (!owner.take()) {
                 throw new VmmException("the other VMM has kept the guest: it does not run here");
             }
+            machine.takeConsole(new SerialBackend.Pending(arrived.input(), arrived.output()));
             long running = applied;
             if (arrived.runs()) {
                 machine.resume();

@@ -411,6 +411,60 @@ class HandOverTest {
         }
     }
 
+    @Test
+    void aConsoleThatWasNotTakenIsLeftAlone() throws Exception {
+        Path path = dir.resolve("serial");
+        try (Wire wire = new Wire();
+                Machine machine =
+                        Guest.named("count.bin", dir).serial("unix:" + path).machine();
+                UnixSocket client = UnixSocket.connect(UnixSocket.Kind.STREAM, path.toString())) {
+            machine.resume();
+            awaitBytes(client);
+            Future<HandOverReport> report = handOver(machine, wire);
+            TakeOver takeOver = new TakeOver(wire.incoming);
+            Future<Machine> prepared = start(takeOver::prepare);
+            wire.toIncoming(); // Offer
+            try (Machine other = get(prepared)) {
+                wire.toOutgoing(); // Accept
+                assertThatThrownBy(() -> get(report)).hasMessageContaining("silent");
+                wire.toIncoming(); // State
+                assertThatThrownBy(takeOver::run).hasMessageContaining("has kept the guest");
+                assertThat(other.state()).isEqualTo(RunState.PRELAUNCH);
+            }
+            takeOver.close();
+            assertThat(path).exists();
+            for (int i = 0; i < 3; i++) {
+                awaitBytes(client);
+            }
+        }
+    }
+
+    @Test
+    void aMachineThatWasPreparedInVainIsTakenApart() throws Exception {
+        Footprint before = null;
+        try (Machine machine = Guest.named("count.bin", dir).machine()) {
+            machine.resume();
+            for (int i = 0; i < 6; i++) {
+                if (i == 1) {
+                    before = Footprint.now();
+                }
+                try (Wire wire = new Wire()) {
+                    Future<HandOverReport> report = handOver(machine, wire);
+                    TakeOver takeOver = new TakeOver(wire.incoming);
+                    Future<Machine> prepared = start(takeOver::prepare);
+                    wire.toIncoming(); // Offer
+                    wire.cutIncoming();
+                    assertThatThrownBy(() -> get(prepared)).isInstanceOf(VmmException.class);
+                    wire.cutOutgoing();
+                    assertThatThrownBy(() -> get(report)).isInstanceOf(VmmException.class);
+                    takeOver.close();
+                }
+            }
+            assertThat(Footprint.now().descriptors()).isEqualTo(before.descriptors());
+            Guest.awaitCount(machine);
+        }
+    }
+
     private static void awaitBytes(UnixSocket client) throws IOException {
         try (Arena arena = Arena.ofConfined();
                 Epoll epoll = new Epoll()) {
