@@ -5,11 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.memory.FdSets;
-import java.io.File;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -47,10 +49,24 @@ class LostEdgeTest {
 
     /** A client of the machine's serial port, which has accepted it: what the guest writes before is dropped. */
     private static UnixSocket connected(String path) throws Exception {
-        int before = new File("/proc/self/fd").list().length;
         UnixSocket client = UnixSocket.connect(UnixSocket.Kind.STREAM, path);
-        Guest.await("two more descriptors", () -> new File("/proc/self/fd").list().length >= before + 2);
+        Guest.await("the connection is accepted", () -> isAccepted(path));
         return client;
+    }
+
+    /** proc_pid_net(5), unix: the accepting side has the path, is connected (3), and has an inode only when it is accepted. */
+    private static boolean isAccepted(String path) {
+        try {
+            for (String line : Files.readAllLines(Path.of("/proc/net/unix"))) {
+                String[] fields = line.trim().split(" +", -1);
+                if (line.endsWith(" " + path) && fields[5].equals("03") && !fields[6].equals("0")) {
+                    return true;
+                }
+            }
+            return false;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     @Test
