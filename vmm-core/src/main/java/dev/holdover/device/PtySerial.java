@@ -63,14 +63,8 @@ final class PtySerial extends SerialBackend {
     }
 
     @Override
-    public void suspendInput() {
-        suspendInput(loop, input);
-    }
-
-    @Override
-    public void resume() {
-        super.resume();
-        resumeInput(loop, input);
+    EventLoop loop() {
+        return loop;
     }
 
     @Override

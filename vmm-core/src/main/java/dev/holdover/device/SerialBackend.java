@@ -111,8 +111,23 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
     /** The descriptors it lives on, to be handed to another process; they stay open here. */
     public void parts(List<Part> to) {}
 
+    /** On what its input comes, null where none comes. */
+    EventLoop loop() {
+        return null;
+    }
+
     /** Brings no more input until {@link #resume}, nor new clients. Any thread but the loop's. */
-    public void suspendInput() {}
+    public void suspendInput() {
+        SerialInput suspended = input();
+        if (suspended != null) {
+            loop().runAndWait(new Runnable() {
+                @Override
+                public void run() {
+                    suspended.suspend();
+                }
+            });
+        }
+    }
 
     /**
      * Carries nothing until {@link #resume}, and says what is pending; after {@link #suspendInput}. The guest stands still.
@@ -127,10 +142,19 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
         if (writer() != null) {
             writer().resume();
         }
+        SerialInput resumed = input();
+        if (resumed != null) {
+            loop().run(new Runnable() {
+                @Override
+                public void run() {
+                    resumed.resume();
+                }
+            });
+        }
     }
 
     /** What it lived on is another process's now: {@link #close} leaves it as it is. */
-    public void giveAway() {
+    public final void giveAway() {
         givenAway = true;
         if (writer() != null) {
             writer().giveAway();
@@ -159,28 +183,6 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
         MemorySegment before = inputBefore;
         inputBefore = NOTHING;
         return before;
-    }
-
-    static void suspendInput(EventLoop loop, SerialInput input) {
-        if (input != null) {
-            loop.runAndWait(new Runnable() {
-                @Override
-                public void run() {
-                    input.suspend();
-                }
-            });
-        }
-    }
-
-    static void resumeInput(EventLoop loop, SerialInput input) {
-        if (input != null) {
-            loop.run(new Runnable() {
-                @Override
-                public void run() {
-                    input.resume();
-                }
-            });
-        }
     }
 
     /** Waits, two seconds at most, until what the guest has sent is where it goes: before it may go on in another VMM. */

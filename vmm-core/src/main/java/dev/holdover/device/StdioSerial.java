@@ -57,14 +57,8 @@ final class StdioSerial extends SerialBackend {
     }
 
     @Override
-    public void suspendInput() {
-        suspendInput(loop, input);
-    }
-
-    @Override
-    public void resume() {
-        super.resume();
-        resumeInput(loop, input);
+    EventLoop loop() {
+        return loop;
     }
 
     /** A terminal's input stays here: another process of another job would be stopped for reading it. */

@@ -83,6 +83,11 @@ final class UnixSerial extends SerialBackend {
     }
 
     @Override
+    EventLoop loop() {
+        return loop;
+    }
+
+    @Override
     public void suspendInput() {
         loop.runAndWait(new Runnable() {
             @Override
@@ -102,7 +107,6 @@ final class UnixSerial extends SerialBackend {
         loop.run(new Runnable() {
             @Override
             public void run() {
-                input.resume();
                 if (client == null) {
                     listen();
                 }

@@ -346,9 +346,8 @@ final class Devices implements AutoCloseable {
     /** Applies a saved state, after the interrupt controllers have theirs: a line that is high rises now. */
     void restore(Saved saved) {
         serial.goOn();
-        // The controllers may have been saved a moment later, when input had come: an input that is high there and low
-        // at
-        // its device would swallow the next edge, and the guest would wait for its interrupt for ever.
+        // The controllers may have been saved a moment later, when input had come: a line that is high there and low
+        // at its device would swallow the next edge, and the guest would wait for its interrupt for ever.
         com1Line.set(false);
         rtcLine.set(false);
         sciLine.set(false);

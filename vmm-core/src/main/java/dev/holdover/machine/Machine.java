@@ -35,6 +35,7 @@ import dev.holdover.vmstate.StateImage;
 import dev.holdover.vmstate.StateTarget;
 import dev.holdover.vmstate.Timeline;
 import dev.holdover.vmstate.TimelineEvent;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -79,6 +80,7 @@ public final class Machine implements AutoCloseable {
 
     private volatile List<TimelineEvent> timeline = List.of();
     private int tscKhz;
+    private final MemorySegment clock = Arena.ofAuto().allocate(KvmVm.CLOCK_SIZE, 8);
     private volatile PageWriter pageWriter;
     private final List<VcpuState> powerOn = new ArrayList<>();
     private final VmState powerOnVm = new VmState();
@@ -133,6 +135,7 @@ public final class Machine implements AutoCloseable {
     static Machine retrieve(MachineConfig config, FdSets fdsets, Incoming incoming, Ram ram, Fd identityPage) {
         Machine machine = new Machine(config, fdsets, incoming, ram, null);
         machine.identityPage = identityPage;
+        machine.noteTscKhz();
         return machine;
     }
 
@@ -201,8 +204,6 @@ public final class Machine implements AutoCloseable {
             this.msrs = incoming == null
                     ? KeptMsrs.of(kvm.msrIndexes(), vcpus.getFirst().vcpu())
                     : incoming.vcpu(0).state().msrs().indexes();
-            KvmVcpu first = vcpus.getFirst().vcpu();
-            tscKhz = first.hasTscOffset() ? first.tscKhz() : 0;
             if (config.rebootOnReset()) {
                 keepPowerOnState();
             }
@@ -589,9 +590,7 @@ public final class Machine implements AutoCloseable {
      * @throws VmmException why it was not done; the guest goes on here, or the sentence says that it does not
      */
     public HandOverReport handOver(String path, SocketFile control) {
-        if (!config.ram().share()) {
-            SavePlan.withRam(config, ram, ramIdentity); // refuses
-        }
+        SavePlan.requireShared(config.ram());
         try (HandOverConnection peer = HandOverConnection.connect(path)) {
             Rehearsal.atLeast(REHEARSALS);
             return new HandOver(this, peer).run(control);
@@ -618,6 +617,7 @@ public final class Machine implements AutoCloseable {
     synchronized void handedOver(VmmException lost) {
         change(RunState.HANDED_OVER);
         lostTo = lost;
+        noteTscKhz();
     }
 
     /** Ends a machine whose guest another VMM has; {@link #await} returns. */
@@ -651,7 +651,6 @@ public final class Machine implements AutoCloseable {
 
     /** The host's TSC: of the VM's clock, which knows it once a guest has run; before, by way of the first vCPU's. */
     private long hostTsc() {
-        MemorySegment clock = powerOnVm.clock();
         vm.getClock(clock);
         long tsc = GuestTime.hostTsc(clock);
         return tsc != 0 || state == RunState.RUNNING
@@ -668,7 +667,16 @@ public final class Machine implements AutoCloseable {
         timeline = List.copyOf(events);
     }
 
-    /** The host's TSC in kHz, to tell how long a span of the {@link #timeline} is; 0 if KVM does not know. */
+    /** While the vCPUs are parked: one that runs answers when it comes out. */
+    private void noteTscKhz() {
+        KvmVcpu first = vcpus.getFirst().vcpu();
+        tscKhz = first.hasTscOffset() ? first.tscKhz() : 0;
+    }
+
+    /**
+     * The host's TSC in kHz, to tell how long a span of it is; 0 if KVM does not know, or nothing that is timed has
+     * happened yet.
+     */
     public int tscKhz() {
         return tscKhz;
     }

@@ -40,8 +40,8 @@ public final class Rehearsal {
 
     private static void handOver() {
         UnixSocket[] pair = UnixSocket.pair(UnixSocket.Kind.SEQPACKET);
-        Incoming incoming = new Incoming(pair[1]);
-        incoming.start();
+        Taker taker = new Taker(pair[1]);
+        taker.start();
         try (HandOverConnection peer = new HandOverConnection(pair[0], "the rehearsal");
                 FdSets none = new FdSets();
                 Fd image = image();
@@ -49,7 +49,7 @@ public final class Rehearsal {
             machine.resume();
             new HandOver(machine, peer).run(null);
         } finally {
-            incoming.await();
+            taker.await();
         }
     }
 
@@ -78,11 +78,11 @@ public final class Rehearsal {
     }
 
     /** The other VMM, on a thread. */
-    private static final class Incoming extends Thread {
+    private static final class Taker extends Thread {
         private final UnixSocket socket;
         private RuntimeException failure;
 
-        Incoming(UnixSocket socket) {
+        Taker(UnixSocket socket) {
             super("rehearsal");
             this.socket = socket;
         }

@@ -33,11 +33,16 @@ final class SavePlan {
 
     /** For a state that goes together with its RAM's descriptors to another VMM, or into a live update. */
     static SavePlan withRam(MachineConfig config, Ram ram, RamIdentity identity) {
-        if (!config.ram().share()) {
+        requireShared(config.ram());
+        return new SavePlan(config, ram, identity, true);
+    }
+
+    /** Refuses RAM that nobody else can be given. */
+    static void requireShared(RamConfig ram) {
+        if (!ram.share()) {
             throw new VmmException("can't hand the guest's RAM over: it is private to this VMM"
                     + " (backend=anonymous or share=off); use --ram backend=memfd or a mem-path with share=on");
         }
-        return new SavePlan(config, ram, identity, true);
     }
 
     private SavePlan(MachineConfig config, Ram ram, RamIdentity identity, boolean kept) {

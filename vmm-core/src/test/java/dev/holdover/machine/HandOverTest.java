@@ -115,6 +115,15 @@ class HandOverTest {
         return start(() -> new HandOver(machine, wire.outgoing, SILENCE_MILLIS).run(null));
     }
 
+    /** Passes Offer and Accept; the machine that waits for its state. */
+    private Machine prepare(Wire wire, TakeOver takeOver) throws Exception {
+        Future<Machine> prepared = start(takeOver::prepare);
+        wire.toIncoming();
+        Machine other = get(prepared);
+        wire.toOutgoing();
+        return other;
+    }
+
     /** Hands it over with nothing in between; the other machine, which has the guest. */
     private Machine cross(Machine machine) throws Exception {
         UnixSocket[] pair = UnixSocket.pair(UnixSocket.Kind.SEQPACKET);
@@ -209,10 +218,7 @@ class HandOverTest {
             machine.resume();
             Future<HandOverReport> report = handOver(machine, wire);
             TakeOver takeOver = new TakeOver(wire.incoming);
-            Future<Machine> prepared = start(takeOver::prepare);
-            wire.toIncoming(); // Offer
-            try (Machine other = get(prepared)) {
-                wire.toOutgoing(); // Accept
+            try (Machine other = prepare(wire, takeOver)) {
                 assertThatThrownBy(() -> get(report))
                         .isInstanceOf(VmmException.class)
                         .hasMessageContaining("silent");
@@ -237,10 +243,7 @@ class HandOverTest {
             machine.resume();
             Future<HandOverReport> report = handOver(machine, wire);
             TakeOver takeOver = new TakeOver(wire.incoming);
-            Future<Machine> prepared = start(takeOver::prepare);
-            wire.toIncoming(); // Offer
-            try (Machine other = get(prepared)) {
-                wire.toOutgoing(); // Accept
+            try (Machine other = prepare(wire, takeOver)) {
                 wire.toIncoming(); // State
                 takeOver.run();
                 Guest.awaitCount(other);
@@ -267,10 +270,7 @@ class HandOverTest {
             machine.resume();
             Future<HandOverReport> report = handOver(machine, wire);
             TakeOver takeOver = new TakeOver(wire.incoming);
-            Future<Machine> prepared = start(takeOver::prepare);
-            wire.toIncoming();
-            try (Machine other = get(prepared)) {
-                wire.toOutgoing();
+            try (Machine other = prepare(wire, takeOver)) {
                 wire.toIncoming();
                 takeOver.run();
                 other.pause();
@@ -422,10 +422,7 @@ class HandOverTest {
             awaitBytes(client);
             Future<HandOverReport> report = handOver(machine, wire);
             TakeOver takeOver = new TakeOver(wire.incoming);
-            Future<Machine> prepared = start(takeOver::prepare);
-            wire.toIncoming(); // Offer
-            try (Machine other = get(prepared)) {
-                wire.toOutgoing(); // Accept
+            try (Machine other = prepare(wire, takeOver)) {
                 assertThatThrownBy(() -> get(report)).hasMessageContaining("silent");
                 wire.toIncoming(); // State
                 assertThatThrownBy(takeOver::run).hasMessageContaining("has kept the guest");
