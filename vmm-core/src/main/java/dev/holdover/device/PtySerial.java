@@ -95,13 +95,7 @@ final class PtySerial extends SerialBackend {
             @Override
             public void run() {} // does not end while the terminal side is held open
         });
-        input.preload(inputBefore());
-        loop.run(new Runnable() {
-            @Override
-            public void run() {
-                input.attach(pty.controller());
-            }
-        });
+        attach(input, pty.controller());
     }
 
     @Override

@@ -25,7 +25,6 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
 
     private Thread hook;
     private boolean restored;
-    private MemorySegment inputBefore = NOTHING;
     private volatile boolean givenAway;
 
     /**
@@ -95,8 +94,25 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
     /** Before {@link #start}: the guest does not begin, it goes on; what it has written stays. */
     public void goOn() {}
 
-    /** Begins to bring input to {@code uart}, and tells it when there is room for output. Once, before the guest runs. */
+    /**
+     * Begins to bring input to {@code uart}, if it was {@link #adopt adopted} once it is {@link #taken}, and tells it when
+     * there is room for output. Once, before the guest runs.
+     */
     public abstract void start(Uart16550 uart);
+
+    /** Lets {@code input} come from {@code source}, now or when this is {@link #taken}. */
+    final void attach(SerialInput input, Fd source) {
+        if (givenAway) {
+            input.rest(source);
+        } else {
+            loop().run(new Runnable() {
+                @Override
+                public void run() {
+                    input.attach(source);
+                }
+            });
+        }
+    }
 
     /** What carries output, null where none goes. */
     SerialWriter writer() {
@@ -115,6 +131,12 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
     EventLoop loop() {
         return null;
     }
+
+    /**
+     * Lets no new client in until {@link #resume}: who comes waits, for this process or the one that is given the {@link
+     * #parts}. Any thread but the loop's.
+     */
+    public void holdClients() {}
 
     /** Brings no more input until {@link #resume}, nor new clients. Any thread but the loop's. */
     public void suspendInput() {
@@ -162,27 +184,29 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
     }
 
     /**
-     * What was {@link #adopt adopted} is this process's now, with what was pending in the one before; before {@link
-     * #start}. Until then {@link #close} leaves it as it is.
+     * What was {@link #adopt adopted} is this process's now, with what was pending in the one before; after {@link
+     * #start}, before the guest runs. Until then nothing is read, and {@link #close} leaves it as it is.
      */
     public final void taken(Pending pending) {
         givenAway = false;
-        inputBefore = pending.input();
         for (long i = 0; writer() != null && i < pending.output().byteSize(); i++) {
             writer().write(pending.output().get(ValueLayout.JAVA_BYTE, i));
         }
+        SerialInput taken = input();
+        if (taken != null) {
+            loop().run(new Runnable() {
+                @Override
+                public void run() {
+                    taken.preload(pending.input());
+                }
+            });
+        }
+        resume();
     }
 
     /** Whether what it lives on is another process's, and is to be left as it is. */
     final boolean isGivenAway() {
         return givenAway;
-    }
-
-    /** Input that was read before; once. */
-    final MemorySegment inputBefore() {
-        MemorySegment before = inputBefore;
-        inputBefore = NOTHING;
-        return before;
     }
 
     /** Waits, two seconds at most, until what the guest has sent is where it goes: before it may go on in another VMM. */

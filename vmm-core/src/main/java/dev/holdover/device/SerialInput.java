@@ -74,6 +74,11 @@ final class SerialInput {
         pump();
     }
 
+    /** Reads from {@code fd} after the next {@link #resume}; before anything else. */
+    void rest(Fd fd) {
+        suspended = fd;
+    }
+
     /** Lets go of the source; what was read ahead still goes to the guest. */
     void detach() {
         unwatch();
@@ -100,7 +105,7 @@ final class SerialInput {
         return MemorySegment.ofArray(Arrays.copyOfRange(pending, from, to));
     }
 
-    /** Puts bytes, at most 64 KiB, in front of all that will be read; before the first {@link #attach}. */
+    /** Puts bytes, at most 64 KiB, in front of all that will be read; before the first of them is. */
     void preload(MemorySegment bytes) {
         to = (int) Math.min(bytes.byteSize(), CAPACITY);
         MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, 0, pending, 0, to);

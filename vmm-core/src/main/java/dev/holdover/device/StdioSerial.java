@@ -116,13 +116,7 @@ final class StdioSerial extends SerialBackend {
                     @Override
                     public void run() {} // nothing more to come
                 });
-        input.preload(inputBefore());
-        loop.run(new Runnable() {
-            @Override
-            public void run() {
-                input.attach(in);
-            }
-        });
+        attach(input, in);
     }
 
     private synchronized void makeRaw() {

@@ -28,14 +28,14 @@ final class UnixSerial extends SerialBackend {
     private final UnixSocket listener;
     private final SerialWriter writer;
 
-    // On the loop's thread only.
     private SerialInput input;
+    // On the loop's thread only.
     private long listenerWatch;
+
+    private boolean held;
     private UnixSocket client;
     /** Watches for the client's leaving once its input has ended; else 0. */
     private long hangUpWatch;
-    /** The client was there when the listening socket was handed over. */
-    private UnixSocket clientBefore;
 
     UnixSerial(String path, EventLoop loop) {
         this.path = path;
@@ -59,7 +59,7 @@ final class UnixSerial extends SerialBackend {
         this.listener = new UnixSocket(listener);
         this.writer = new SerialWriter(path, SerialWriter.WhenFull.DROP);
         if (client != null) {
-            clientBefore = new UnixSocket(client);
+            this.client = new UnixSocket(client);
             writer.attach(client);
         }
     }
@@ -77,9 +77,14 @@ final class UnixSerial extends SerialBackend {
     @Override
     public void parts(List<Part> to) {
         to.add(new Part(Part.Role.SERIAL_LISTENER, "", listener.fd()));
-        if (client != null) {
-            to.add(new Part(Part.Role.SERIAL_CLIENT, "", client.fd()));
-        }
+        loop.runAndWait(new Runnable() {
+            @Override
+            public void run() {
+                if (client != null) {
+                    to.add(new Part(Part.Role.SERIAL_CLIENT, "", client.fd()));
+                }
+            }
+        });
     }
 
     @Override
@@ -88,17 +93,20 @@ final class UnixSerial extends SerialBackend {
     }
 
     @Override
-    public void suspendInput() {
+    public void holdClients() {
         loop.runAndWait(new Runnable() {
             @Override
             public void run() {
-                if (listenerWatch != 0) {
-                    loop.unwatch(listenerWatch);
-                    listenerWatch = 0;
-                }
-                input.suspend();
+                held = true;
+                stopListening();
             }
         });
+    }
+
+    @Override
+    public void suspendInput() {
+        holdClients();
+        super.suspendInput();
     }
 
     @Override
@@ -107,9 +115,8 @@ final class UnixSerial extends SerialBackend {
         loop.run(new Runnable() {
             @Override
             public void run() {
-                if (client == null) {
-                    listen();
-                }
+                held = false;
+                listen();
             }
         });
     }
@@ -163,26 +170,24 @@ final class UnixSerial extends SerialBackend {
     @Override
     public void start(Uart16550 uart) {
         wire(writer, uart);
-        loop.run(new Runnable() {
+        input = new SerialInput(loop, uart, SerialInput.LookAhead.BUFFER, null, new Runnable() {
             @Override
             public void run() {
-                input = new SerialInput(loop, uart, SerialInput.LookAhead.BUFFER, null, new Runnable() {
-                    @Override
-                    public void run() {
-                        inputEnded();
-                    }
-                });
-                input.preload(inputBefore());
-                if (clientBefore == null) {
-                    listen();
-                } else {
-                    serve(clientBefore);
-                }
+                inputEnded();
             }
         });
+        if (client != null) {
+            attach(input, client.fd());
+        } else if (!isGivenAway()) {
+            resume(); // listens
+        }
     }
 
+    /** Lets the next client in, unless there is one. */
     private void listen() {
+        if (client != null || held || listenerWatch != 0) {
+            return;
+        }
         listenerWatch = loop.watch(listener.fd(), Epoll.EPOLLIN, new EventLoop.Handler() {
             @Override
             public void ready(int events) {
@@ -191,13 +196,19 @@ final class UnixSerial extends SerialBackend {
         });
     }
 
+    private void stopListening() {
+        if (listenerWatch != 0) {
+            loop.unwatch(listenerWatch);
+            listenerWatch = 0;
+        }
+    }
+
     private void accept() {
         UnixSocket accepted = listener.accept();
         if (accepted == null) {
             return;
         }
-        loop.unwatch(listenerWatch);
-        listenerWatch = 0;
+        stopListening();
         serve(accepted);
     }
 
@@ -239,11 +250,8 @@ final class UnixSerial extends SerialBackend {
         loop.runAndWait(new Runnable() {
             @Override
             public void run() {
-                if (listenerWatch != 0) {
-                    loop.unwatch(listenerWatch);
-                    listenerWatch = 0;
-                }
-                if (client != null) {
+                stopListening();
+                if (input != null) {
                     input.detach();
                 }
                 if (hangUpWatch != 0) {
@@ -267,8 +275,6 @@ final class UnixSerial extends SerialBackend {
         listener.close();
         if (client != null) {
             client.close();
-        } else if (clientBefore != null) {
-            clientBefore.close();
         }
     }
 }

@@ -236,13 +236,23 @@ final class Devices implements AutoCloseable {
     }
 
     /** Lets the console's input come; after a restore, which would throw away what came before. */
-    void startInput() {
+    void startConsole() {
         for (int i = 0; i < slots.size(); i++) {
             if (slots.get(i).device() instanceof VirtioConsole console) {
                 console.startOutput();
             }
         }
         serial.start(com1);
+    }
+
+    /** Makes what {@link #takeConsole} needs, of a console that is another VMM's yet. */
+    void prepareConsole() {
+        serial.start(com1);
+    }
+
+    /** Lets the console's input come, which another VMM had until now. */
+    void takeConsole(SerialBackend.Pending pending) {
+        serial.taken(pending);
     }
 
     /** Puts every device into its state after power-on. The vCPUs are parked. */

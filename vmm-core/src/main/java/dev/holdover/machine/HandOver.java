@@ -22,7 +22,8 @@ import java.util.List;
  * <ol>
  *   <li>While the guest runs: the state is laid out in memory that both map, and all descriptors go over. The other side
  *       maps RAM, makes its VM, vCPUs and devices, and says so: nothing that takes long is left.
- *   <li>Input of the console rests, or its bytes would be read here after the state was taken.
+ *   <li>Input of the console rests, or its bytes would be read here after the state was taken; a client that came since
+ *       the descriptors went over waits, for the other side.
  *   <li>The guest stands still; the state is completed where the other side finds it.
  *   <li>The other side applies it, takes the owner word and lets the guest run; then this machine has ended.
  *   <li>Whatever goes wrong before that: this side keeps the owner word and the guest goes on here. If the word was taken,
@@ -66,11 +67,25 @@ final class HandOver {
                     OwnerWord owner = OwnerWord.create()) {
                 StateImage image = draft.build(mapping.segment());
                 image.seal();
-                peer.send(new Message.Offer(parts(memory, owner, control)));
-                requireAccepted(peer.receive(PREPARE_MILLIS));
-                synchronized (machine) {
-                    return cross(draft, image, owner, start);
+                machine.devices.serial().holdClients();
+                try {
+                    peer.send(new Message.Offer(parts(memory, owner, control)));
+                    requireAccepted(peer.receive(PREPARE_MILLIS));
+                    synchronized (machine) {
+                        return cross(draft, image, owner, start);
+                    }
+                } finally {
+                    letClientsIn();
                 }
+            }
+        }
+    }
+
+    /** If the guest is still here. */
+    private void letClientsIn() {
+        synchronized (machine) {
+            if (machine.state() != RunState.HANDED_OVER && !machine.isClosed()) {
+                machine.devices.serial().resume();
             }
         }
     }
@@ -136,7 +151,6 @@ final class HandOver {
                 standing = pausedAt;
                 saved = pausedAt;
             } else {
-                serial.resume();
                 if (ran) {
                     machine.resume();
                 }

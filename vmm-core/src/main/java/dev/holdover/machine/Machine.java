@@ -216,7 +216,9 @@ public final class Machine implements AutoCloseable {
                 raise = RamIdentity.Cause.RESTORED;
             }
             if (complete) {
-                devices.startInput();
+                devices.startConsole();
+            } else {
+                devices.prepareConsole();
             }
             startTimes.done(StartTimes.Part.STATE);
             for (VcpuThread vcpu : vcpus) {
@@ -352,8 +354,7 @@ public final class Machine implements AutoCloseable {
 
     /** The guest is this VMM's: so is what its console lives on, with all that is pending there. */
     synchronized void takeConsole(SerialBackend.Pending pending) {
-        devices.serial().taken(pending);
-        devices.startInput();
+        devices.takeConsole(pending);
     }
 
     /** Reads all that {@link #complete} will, and uses none of it. */

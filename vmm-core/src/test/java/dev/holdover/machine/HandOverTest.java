@@ -436,6 +436,36 @@ class HandOverTest {
         }
     }
 
+    @ParameterizedTest
+    @CsvSource({"true", "false"})
+    void aClientThatComesBetweenIsServedByWhoHasTheGuest(boolean crosses) throws Exception {
+        Path path = dir.resolve("serial");
+        try (Wire wire = new Wire();
+                Machine machine =
+                        Guest.named("count.bin", dir).serial("unix:" + path).machine()) {
+            machine.resume();
+            Future<HandOverReport> report = handOver(machine, wire);
+            TakeOver takeOver = new TakeOver(wire.incoming);
+            Future<Machine> prepared = start(takeOver::prepare);
+            wire.toIncoming(); // Offer
+            try (Machine other = get(prepared);
+                    UnixSocket client = UnixSocket.connect(UnixSocket.Kind.STREAM, path.toString())) {
+                wire.toOutgoing(); // Accept
+                if (crosses) {
+                    wire.toIncoming(); // State
+                    takeOver.run();
+                    wire.toOutgoing(); // Running
+                    get(report);
+                    assertThat(other.state()).isEqualTo(RunState.RUNNING);
+                } else {
+                    assertThatThrownBy(() -> get(report)).hasMessageContaining("silent");
+                }
+                awaitBytes(client);
+            }
+            takeOver.close();
+        }
+    }
+
     @Test
     void aMachineThatWasPreparedInVainIsTakenApart() throws Exception {
         Footprint before = null;
