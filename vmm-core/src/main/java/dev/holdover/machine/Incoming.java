@@ -295,7 +295,7 @@ public final class Incoming implements AutoCloseable {
         if (!lacking.isEmpty()) {
             throw refused("this host's CPU lacks " + lacking + ", which the guest has");
         }
-        int saved = vcpus.get(id).xsaveSize();
+        int saved = (int) vcpus.get(id).state().xsave().byteSize();
         if (saved > xsaveSize) {
             throw refused("its vector state has " + saved + " bytes, this host's KVM takes " + xsaveSize);
         }

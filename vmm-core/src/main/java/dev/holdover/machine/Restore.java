@@ -35,7 +35,7 @@ final class Restore {
         } else {
             vcpu.setSregs(state.sregs());
         }
-        vcpu.setXsave(state.xsave());
+        vcpu.setXsave(state.xsave(vcpu.xsaveSize()));
         vcpu.setXcrs(state.xcrs());
         vcpu.setDebugRegs(state.debugRegs());
         vcpu.setLapic(state.lapic());

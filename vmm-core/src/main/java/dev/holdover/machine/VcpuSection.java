@@ -17,7 +17,7 @@ final class VcpuSection {
 
     private static final int COUNTS = 16;
     private static final int MAX_LEAVES = 4096;
-    /** More than any CPU has today; KVM may read as much as its own host's when it is set. */
+    /** More than any CPU has today. */
     private static final int MAX_XSAVE = 1 << 16;
 
     private VcpuSection() {}
@@ -55,12 +55,8 @@ final class VcpuSection {
         out.i64(state.tscOffset());
     }
 
-    /**
-     * What a section holds.
-     *
-     * @param xsaveSize bytes of the vector state; what follows them in {@link VcpuState#xsave} is zero
-     */
-    record Contents(Cpuid cpuid, VcpuState state, int xsaveSize) {}
+    /** What a section holds. */
+    record Contents(Cpuid cpuid, VcpuState state) {}
 
     static Contents read(StateInput in) {
         int leaves = in.count(MAX_LEAVES);
@@ -75,12 +71,12 @@ final class VcpuSection {
         if (cpuid.size() != leaves) {
             throw in.refuse("it counts its CPUID leaves in two ways");
         }
-        VcpuState state = new VcpuState(MAX_XSAVE, new int[msrs]);
+        VcpuState state = new VcpuState(xsave, new int[msrs]);
         take(in, state.msrs().segment());
         if (state.msrs().size() != msrs) {
             throw in.refuse("it counts its MSRs in two ways");
         }
-        take(in, state.xsave().asSlice(0, xsave));
+        take(in, state.xsave());
         take(in, state.mpState());
         take(in, state.regs().segment());
         take(in, state.sregs().segment());
@@ -90,7 +86,7 @@ final class VcpuSection {
         take(in, state.events());
         state.setTscOffset(in.i64());
         in.end();
-        return new Contents(cpuid, state, xsave);
+        return new Contents(cpuid, state);
     }
 
     private static void take(StateInput in, MemorySegment to) {

@@ -61,7 +61,7 @@ final class VcpuView {
         return vcpu.add("time", time)
                 .number("msrs", state.msrs().size())
                 .number("cpuid-leaves", contents.cpuid().size())
-                .size("vector-state", contents.xsaveSize());
+                .size("vector-state", contents.state().xsave().byteSize());
     }
 
     /** linux/kvm.h, KVM_MP_STATE_*. */

@@ -3,12 +3,15 @@ package dev.holdover.kvm.state;
 import dev.holdover.kvm.KvmVcpu;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 
 /**
  * All that KVM can save of one vCPU, each struct in place in one block of native memory that is allocated once: saving
  * and restoring allocate nothing. The order in which the parts are read and set is not decided here.
  */
 public final class VcpuState {
+    private static final int PARTS = 8;
+
     private final MemorySegment mpState;
     private final Regs regs;
     private final Sregs sregs;
@@ -27,15 +30,25 @@ public final class VcpuState {
      * @param msrIndexes the MSRs that are kept
      */
     public VcpuState(int xsaveSize, int[] msrIndexes) {
-        Arena arena = Arena.ofAuto();
-        this.mpState = arena.allocate(KvmVcpu.MP_STATE_SIZE, 8);
-        this.regs = new Regs(arena.allocate(Regs.SIZE, 8));
-        this.sregs = new Sregs(arena.allocate(Sregs.SIZE2, 8));
-        this.xsave = arena.allocate(xsaveSize, 64);
-        this.xcrs = arena.allocate(KvmVcpu.XCRS_SIZE, 8);
-        this.debugRegs = arena.allocate(KvmVcpu.DEBUGREGS_SIZE, 8);
-        this.lapic = arena.allocate(KvmVcpu.LAPIC_SIZE, 8);
-        this.events = arena.allocate(KvmVcpu.EVENTS_SIZE, 8);
+        long size = KvmVcpu.MP_STATE_SIZE
+                + Regs.SIZE
+                + Sregs.SIZE2
+                + xsaveSize
+                + KvmVcpu.XCRS_SIZE
+                + KvmVcpu.DEBUGREGS_SIZE
+                + KvmVcpu.LAPIC_SIZE
+                + KvmVcpu.EVENTS_SIZE
+                + PARTS * 64L; // what alignment takes
+        SegmentAllocator block =
+                SegmentAllocator.slicingAllocator(Arena.ofAuto().allocate(size, 64));
+        this.xsave = block.allocate(xsaveSize, 64);
+        this.mpState = block.allocate(KvmVcpu.MP_STATE_SIZE, 8);
+        this.regs = new Regs(block.allocate(Regs.SIZE, 8));
+        this.sregs = new Sregs(block.allocate(Sregs.SIZE2, 8));
+        this.xcrs = block.allocate(KvmVcpu.XCRS_SIZE, 8);
+        this.debugRegs = block.allocate(KvmVcpu.DEBUGREGS_SIZE, 8);
+        this.lapic = block.allocate(KvmVcpu.LAPIC_SIZE, 8);
+        this.events = block.allocate(KvmVcpu.EVENTS_SIZE, 8);
         this.msrs = new Msrs(msrIndexes);
     }
 
@@ -53,6 +66,16 @@ public final class VcpuState {
 
     public MemorySegment xsave() {
         return xsave;
+    }
+
+    /** The vector state in at least {@code size} bytes, zero behind it: as much as another host's KVM reads. */
+    public MemorySegment xsave(int size) {
+        if (xsave.byteSize() >= size) {
+            return xsave;
+        }
+        MemorySegment wider = Arena.ofAuto().allocate(size, 64);
+        wider.copyFrom(xsave);
+        return wider;
     }
 
     public MemorySegment xcrs() {
