@@ -103,7 +103,13 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
     /** Lets {@code input} come from {@code source}, now or when this is {@link #taken}. */
     final void attach(SerialInput input, Fd source) {
         if (givenAway) {
-            input.rest(source);
+            // On the loop, whose thread takes a while to start.
+            loop().runAndWait(new Runnable() {
+                @Override
+                public void run() {
+                    input.rest(source);
+                }
+            });
         } else {
             loop().run(new Runnable() {
                 @Override
@@ -184,20 +190,24 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
     }
 
     /**
-     * What was {@link #adopt adopted} is this process's now, with what was pending in the one before; after {@link
-     * #start}, before the guest runs. Until then nothing is read, and {@link #close} leaves it as it is.
+     * What was {@link #adopt adopted} is this process's now, and so is output that was pending in the one before; after
+     * {@link #start}, before the guest runs. Until then nothing is read, and {@link #close} leaves it as it is.
      */
-    public final void taken(Pending pending) {
+    public final void taken(MemorySegment output) {
         givenAway = false;
-        for (long i = 0; writer() != null && i < pending.output().byteSize(); i++) {
-            writer().write(pending.output().get(ValueLayout.JAVA_BYTE, i));
+        for (long i = 0; writer() != null && i < output.byteSize(); i++) {
+            writer().write(output.get(ValueLayout.JAVA_BYTE, i));
         }
+    }
+
+    /** Begins to bring input after {@link #taken}: first what the process before had read; the guest may run already. */
+    public final void takenInput(MemorySegment before) {
         SerialInput taken = input();
         if (taken != null) {
             loop().run(new Runnable() {
                 @Override
                 public void run() {
-                    taken.preload(pending.input());
+                    taken.preload(before);
                 }
             });
         }

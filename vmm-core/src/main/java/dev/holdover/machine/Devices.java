@@ -245,14 +245,9 @@ final class Devices implements AutoCloseable {
         serial.start(com1);
     }
 
-    /** Makes what {@link #takeConsole} needs, of a console that is another VMM's yet. */
+    /** Makes all that brings a console's input, of a console that is another VMM's yet. */
     void prepareConsole() {
         serial.start(com1);
-    }
-
-    /** Lets the console's input come, which another VMM had until now. */
-    void takeConsole(SerialBackend.Pending pending) {
-        serial.taken(pending);
     }
 
     /** Puts every device into its state after power-on. The vCPUs are parked. */

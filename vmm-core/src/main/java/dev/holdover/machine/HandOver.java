@@ -135,7 +135,7 @@ final class HandOver {
         long standing;
         long saved;
         try {
-            machine.pause();
+            machine.stand();
             SerialBackend.Pending pending = serial.suspend();
             standing = System.nanoTime();
             machine.requireNotEnding();
@@ -151,6 +151,7 @@ final class HandOver {
                 standing = pausedAt;
                 saved = pausedAt;
             } else {
+                machine.tell();
                 if (ran) {
                     machine.resume();
                 }

@@ -8,7 +8,6 @@ import dev.holdover.boot.acpi.AcpiConfig;
 import dev.holdover.boot.acpi.AcpiTables;
 import dev.holdover.device.Bus;
 import dev.holdover.device.GuestRequest;
-import dev.holdover.device.SerialBackend;
 import dev.holdover.handover.HandOverConnection;
 import dev.holdover.handover.Part;
 import dev.holdover.kvm.Kvm;
@@ -94,6 +93,9 @@ public final class Machine implements AutoCloseable {
     private final List<MachineListener> listeners = new ArrayList<>();
     private final StartTimes startTimes = new StartTimes();
     private RunState state = RunState.PRELAUNCH;
+    /** The state that the listeners know of. */
+    private RunState told = RunState.PRELAUNCH;
+
     private VmmException lostTo;
     private boolean closed;
 
@@ -352,9 +354,14 @@ public final class Machine implements AutoCloseable {
         raise = why;
     }
 
-    /** The guest is this VMM's: so is what its console lives on, with all that is pending there. */
-    synchronized void takeConsole(SerialBackend.Pending pending) {
-        devices.takeConsole(pending);
+    /** The guest is this VMM's: so is what its console lives on, with the output that is pending there. */
+    void takeConsole(MemorySegment output) {
+        devices.serial().taken(output);
+    }
+
+    /** Lets the console's input come, what the other VMM had read of it first; the guest may run already. */
+    void takeInput(MemorySegment input) {
+        devices.serial().takenInput(input);
     }
 
     /** Reads all that {@link #complete} will, and uses none of it. */
@@ -388,10 +395,18 @@ public final class Machine implements AutoCloseable {
     }
 
     private void change(RunState to) {
-        RunState from = state;
         state = to;
-        for (MachineListener listener : listeners) {
-            listener.changed(from, to);
+        tell();
+    }
+
+    /** Tells the listeners of a change that {@link #stand} has made. The machine is locked. */
+    void tell() {
+        RunState from = told;
+        told = state;
+        if (from != told) {
+            for (MachineListener listener : listeners) {
+                listener.changed(from, told);
+            }
         }
     }
 
@@ -402,11 +417,12 @@ public final class Machine implements AutoCloseable {
         }
         requireNotPreserved();
         raiseGeneration();
-        change(RunState.RUNNING);
+        state = RunState.RUNNING;
         devices.resume();
         for (VcpuThread vcpu : vcpus) {
             vcpu.run();
         }
+        tell();
     }
 
     /**
@@ -416,6 +432,15 @@ public final class Machine implements AutoCloseable {
      * @throws VmmException if a device hangs; the guest runs on then
      */
     public synchronized void pause() {
+        stand();
+        tell();
+    }
+
+    /**
+     * As {@link #pause}, but the listeners are not told: what they do for the first time would take as long as the rest.
+     * {@link #tell} is to follow. The machine is locked.
+     */
+    void stand() {
         if (state != RunState.RUNNING || closed) {
             return;
         }
@@ -429,7 +454,7 @@ public final class Machine implements AutoCloseable {
                 unpark();
             }
         }
-        change(RunState.PAUSED);
+        state = RunState.PAUSED;
     }
 
     /** Parks all vCPUs; throws if one waits for a device that hangs. */
@@ -553,7 +578,7 @@ public final class Machine implements AutoCloseable {
             devices.prepareSave();
             long stopped = System.nanoTime();
             if (ran) {
-                pause();
+                stand();
             }
             try {
                 requireNotEnding();
@@ -561,6 +586,9 @@ public final class Machine implements AutoCloseable {
                 draft.complete();
                 devices.syncDisks();
                 devices.flushOutput();
+                if (plan.copiedBytes() > 0) {
+                    tell(); // it will take its time
+                }
                 plan.saveRam(ram, image, pages);
                 if (raise == null) {
                     raise = RamIdentity.Cause.WENT_ON;
@@ -568,6 +596,7 @@ public final class Machine implements AutoCloseable {
                 stamp(image.timeline(), Phase.STATE_WRITTEN);
                 target.publish(image);
             } catch (RuntimeException | Error e) {
+                tell();
                 if (ran) {
                     resume();
                 }

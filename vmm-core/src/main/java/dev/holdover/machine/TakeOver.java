@@ -1,7 +1,6 @@
 package dev.holdover.machine;
 
 import dev.holdover.boot.MemoryMap;
-import dev.holdover.device.SerialBackend;
 import dev.holdover.handover.HandOverConnection;
 import dev.holdover.handover.Message;
 import dev.holdover.handover.Part;
@@ -158,7 +157,7 @@ public final class TakeOver implements AutoCloseable {
             if (!owner.take()) {
                 throw new VmmException("the other VMM has kept the guest: it does not run here");
             }
-            machine.takeConsole(new SerialBackend.Pending(arrived.input(), arrived.output()));
+            machine.takeConsole(arrived.output());
             long running = applied;
             if (arrived.runs()) {
                 machine.resume();
@@ -167,6 +166,7 @@ public final class TakeOver implements AutoCloseable {
                 }
             }
             tell(new Message.Running(received, applied, running));
+            machine.takeInput(arrived.input()); // only now: nothing that can wait takes the guest's processor
         } catch (VmmException | ErrnoException e) {
             refuse(e);
             throw e;
