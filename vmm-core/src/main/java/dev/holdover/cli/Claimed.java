@@ -1,6 +1,7 @@
 package dev.holdover.cli;
 
 import dev.holdover.control.ControlSocket;
+import dev.holdover.control.Stranded;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.Agent;
@@ -24,19 +25,27 @@ final class Claimed {
     static int restore(Agent agent, String name, Session session, UnaryOperator<MachineConfig> override, String control)
             throws InterruptedException {
         try (FdSets none = new FdSets()) {
-            Retrieval retrieval = new Retrieval(session);
-            Machine machine;
-            try {
-                machine = retrieval.machine(override, none);
-            } catch (VmmException | ErrnoException e) {
-                throw keep(agent, name, session, e);
-            }
-            boolean runs;
-            try {
-                runs = retrieval.run();
-            } catch (VmmException | ErrnoException e) {
-                machine.close();
-                throw keep(agent, name, session, e);
+            Retrieval retrieval = null;
+            Machine machine = null;
+            boolean runs = false;
+            while (machine == null) {
+                try {
+                    retrieval = new Retrieval(session);
+                    machine = retrieval.machine(override, none);
+                    runs = retrieval.run();
+                } catch (VmmException | ErrnoException e) {
+                    if (machine != null) {
+                        machine.close();
+                        machine = null;
+                    }
+                    if (!(agent instanceof DeviceAgent device) || device.hasHolder()) {
+                        throw kept(agent, name, e);
+                    }
+                    Stranded.Order order = strand(name, session, e, none, control);
+                    if (order != Stranded.Order.RETRY) {
+                        return leave(name, session, order);
+                    }
+                }
             }
             if (!runs) {
                 // It crashed at once; what is left of it stays in the session.
@@ -58,19 +67,45 @@ final class Claimed {
         }
     }
 
-    /** What failed, and what is left of the guest. Its session is closed by nobody but the one who may. */
-    private static VmmException keep(Agent agent, String name, Session session, RuntimeException why)
+    /** Nobody else has the session, and with this process its RAM would be freed: so it stays, until somebody decides. */
+    private static Stranded.Order strand(
+            String name, Session session, RuntimeException why, FdSets fdsets, String control)
             throws InterruptedException {
-        if (agent instanceof DeviceAgent) {
-            // Nobody else has the session: with this process its RAM would be freed.
-            System.err.println("vmm restore: " + why.getMessage());
-            System.err.println("vmm restore: the guest " + name + " is in session " + session.name() + ", which this"
-                    + " process (pid " + ProcessHandle.current().pid() + ") keeps open: end it to give the guest up");
-            while (true) {
-                TimeUnit.DAYS.sleep(1);
+        System.err.println("vmm restore: " + why.getMessage());
+        String held = "vmm restore: the guest " + name + " is in session " + session.name()
+                + ", which only this process (pid " + ProcessHandle.current().pid() + ") holds: ";
+        if (control != null) {
+            try (Stranded stranded = new Stranded(control, fdsets, session, name)) {
+                System.err.println(held + "./vmm ctl " + control + " live-update-retry tries again, live-update-discard"
+                        + " gives it up, and ./vmm restore --live-update device,holder=" + control
+                        + " takes it from here");
+                return stranded.await();
+            } catch (VmmException e) {
+                System.err.println("vmm restore: " + e.getMessage());
             }
         }
-        System.err.println("vmm restore: " + agent.name() + " still holds the guest " + name
+        System.err.println(held + "end it to give the guest up");
+        while (true) {
+            TimeUnit.DAYS.sleep(1);
+        }
+    }
+
+    private static int leave(String name, Session session, Stranded.Order order) {
+        if (order == Stranded.Order.LEAVE) {
+            System.err.println("vmm restore: another VMM has restored the guest " + name);
+            session.close();
+            return ExitCode.OK;
+        }
+        session.finish();
+        session.close();
+        System.err.println("vmm restore: the guest " + name + " was given up");
+        return ExitCode.FAILED;
+    }
+
+    /** What failed, and what is left of the guest. Its session is closed by nobody but the one who may. */
+    private static VmmException kept(Agent agent, String name, RuntimeException why) {
+        System.err.println("vmm restore: " + (agent instanceof DeviceAgent ? "the other VMM" : agent.name())
+                + " still holds the guest " + name
                 + (why instanceof RestoreRefused ? ", as it was left" : ": nothing of it is lost")
                 + ", and it can be claimed again"
                 + (agent instanceof LuodAgent ? ", or given up with ./vmm luoctl discard" : ""));

@@ -1,5 +1,6 @@
 package dev.holdover.cli;
 
+import dev.holdover.control.ControlHolder;
 import dev.holdover.linux.UsageException;
 import dev.holdover.liveupdate.Agent;
 import dev.holdover.liveupdate.DeviceAgent;
@@ -9,7 +10,7 @@ import dev.holdover.liveupdate.SystemdAgent;
 
 /** The value of --live-update: who holds the guest while its VMM is away. */
 final class LiveUpdateOption {
-    static final String SYNTAX = "luod[,socket=PATH]|systemd|device|none";
+    static final String SYNTAX = "luod[,socket=PATH]|systemd|device[,holder=PATH]|none";
 
     private LiveUpdateOption() {}
 
@@ -26,6 +27,14 @@ final class LiveUpdateOption {
         return agent;
     }
 
+    /** As the other, for a guest that boots: there is nothing to take from anybody. */
+    static Agent agentOfNewGuest(String text, String name) {
+        if (agent(text, name) instanceof DeviceAgent device && device.hasHolder()) {
+            throw new UsageException("--live-update " + text + ": holder= goes with ./vmm restore only");
+        }
+        return agent(text, name);
+    }
+
     private static Agent parse(String text) {
         String socket = "luod,socket=";
         if (text.equals("luod")) {
@@ -39,6 +48,10 @@ final class LiveUpdateOption {
         }
         if (text.equals("device")) {
             return new DeviceAgent();
+        }
+        String holder = "device,holder=";
+        if (text.startsWith(holder) && text.length() > holder.length()) {
+            return new DeviceAgent(new ControlHolder(text.substring(holder.length())));
         }
         throw new UsageException("--live-update " + text + ": expected " + SYNTAX);
     }

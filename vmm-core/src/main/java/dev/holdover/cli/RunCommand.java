@@ -207,7 +207,7 @@ final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
             return runWithoutMachine();
         }
         MachineConfig config = config();
-        Agent agent = liveUpdate == null ? null : LiveUpdateOption.agent(liveUpdate, config.name());
+        Agent agent = liveUpdate == null ? null : LiveUpdateOption.agentOfNewGuest(liveUpdate, config.name());
         try (FdSets fdsets = fdsets()) {
             return Running.untilEnd(new Machine(config, fdsets), fdsets, control, agent, "vmm run");
         }

@@ -20,12 +20,12 @@ final class CommandTable {
             FdCommands fds,
             ObjectCommands objects,
             MigrationCommands migration,
-            LiveUpdateCommands liveUpdate) {
+            List<Command> liveUpdate) {
         add(guest.commands());
         add(fds.commands());
         add(objects.commands());
         add(migration.commands());
-        add(liveUpdate.commands());
+        add(liveUpdate);
         add(List.of(new Command("query-commands", this::queryCommands)));
     }
 

@@ -58,7 +58,10 @@ public final class ControlSocket implements AutoCloseable {
     /** As the other, on a socket that another VMM listened on; takes it over. */
     public static ControlSocket open(SocketFile socket, FdSets fdsets, Machine machine, LiveUpdate liveUpdate) {
         return new ControlSocket(
-                socket, fdsets, (events, control) -> new MachineGuest(machine, fdsets, liveUpdate, events, control));
+                socket,
+                fdsets,
+                (events, control) -> new MachineGuest(machine, fdsets, liveUpdate, events, control),
+                null);
     }
 
     private static SocketFile listen(String path) {
@@ -67,14 +70,19 @@ public final class ControlSocket implements AutoCloseable {
 
     /** Listens at a path and serves no machine: fdsets and memory backends only. */
     public static ControlSocket openWithoutMachine(String path, FdSets fdsets) {
-        return new ControlSocket(listen(path), fdsets, (events, control) -> new NoGuest(events));
+        return new ControlSocket(listen(path), fdsets, (events, control) -> new NoGuest(events), null);
     }
 
     ControlSocket(String path, FdSets fdsets, GuestMaker maker) {
-        this(listen(path), fdsets, maker);
+        this(listen(path), fdsets, maker, null);
     }
 
-    private ControlSocket(SocketFile socket, FdSets fdsets, GuestMaker maker) {
+    /** Serves a guest that could not be restored: what may be done with it are the commands {@code stranded}. */
+    static ControlSocket open(String path, FdSets fdsets, GuestMaker maker, List<Command> stranded) {
+        return new ControlSocket(listen(path), fdsets, maker, stranded);
+    }
+
+    private ControlSocket(SocketFile socket, FdSets fdsets, GuestMaker maker, List<Command> stranded) {
         this.socket = socket;
         guest = maker.make(events, this);
         Migration migration = new Migration(guest, events);
@@ -84,7 +92,7 @@ public final class ControlSocket implements AutoCloseable {
                 new FdCommands(fdsets),
                 objects,
                 new MigrationCommands(migration),
-                new LiveUpdateCommands(guest, migration));
+                stranded == null ? new LiveUpdateCommands(guest, migration).commands() : stranded);
         loop = new EventLoop("control", ControlSocket::failed);
         worker = new EventLoop("control commands", ControlSocket::failed);
         loop.run(this::listen);
@@ -168,7 +176,7 @@ public final class ControlSocket implements AutoCloseable {
         });
     }
 
-    /** Waits until a client says quit; only {@link #openWithoutMachine without a machine}. */
+    /** Waits until a client says quit; only without a machine. */
     public void awaitQuit() throws InterruptedException {
         ((NoGuest) guest).awaitQuit();
     }

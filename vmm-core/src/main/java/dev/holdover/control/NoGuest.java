@@ -10,13 +10,25 @@ import dev.holdover.vmstate.TimelineEvent;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 
-/** What there is with {@code --machine none}. */
+/** What there is with {@code --machine none}, and while a guest that was preserved could not be restored. */
 final class NoGuest implements Guest {
     private final Events events;
+    private final String why;
+    private final Runnable beforeQuit;
     private final CountDownLatch quit = new CountDownLatch(1);
 
     NoGuest(Events events) {
+        this(events, "there is no guest: this VMM was started with --machine none", () -> {});
+    }
+
+    /**
+     * @param why the sentence for every command that needs a guest
+     * @param beforeQuit throws a VmmException if the VMM must not end
+     */
+    NoGuest(Events events, String why, Runnable beforeQuit) {
         this.events = events;
+        this.why = why;
+        this.beforeQuit = beforeQuit;
     }
 
     @Override
@@ -39,8 +51,8 @@ final class NoGuest implements Guest {
         return RunState.PRELAUNCH;
     }
 
-    private static VmmException none() {
-        return new VmmException("there is no guest: this VMM was started with --machine none");
+    private VmmException none() {
+        return new VmmException(why);
     }
 
     @Override
@@ -108,6 +120,7 @@ final class NoGuest implements Guest {
 
     @Override
     public void quit() {
+        beforeQuit.run();
         events.shutdown(false, "host-qmp-quit");
         quit.countDown();
     }

@@ -148,6 +148,7 @@ class BadInputTest {
             run -k TMP/kernel --name a --live-update foo | --live-update foo: expected luod[,socket=PATH]|systemd|device
             run -k TMP/kernel --name a --live-update luod, | --live-update luod,: expected luod[,socket=PATH]|
             run -k TMP/kernel --name a --live-update luod,socket= | --live-update luod,socket=: expected luod[,socket=PATH]
+            run -k TMP/kernel --name a --live-update device,holder=x | --live-update device,holder=x: holder= goes with ./vmm restore only
             restore --live-update luod  | --live-update needs a name
             restore --live-update luod --name EMPTY | --name is empty
             restore --live-update none --name a | --live-update none: nobody to restore a guest from

@@ -3,7 +3,11 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.holdover.control.ControlConnection;
+import dev.holdover.control.ControlHolder;
+import dev.holdover.control.Stranded;
 import dev.holdover.linux.VmmException;
+import dev.holdover.liveupdate.DeviceAgent;
 import dev.holdover.liveupdate.Luod;
 import dev.holdover.liveupdate.LuodAgent;
 import dev.holdover.liveupdate.LuodControl;
@@ -18,6 +22,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -302,6 +307,49 @@ class LiveUpdateTest {
         }
         try (Participant guest = restore("vm0")) {
             Guest.awaitCount(guest.machine);
+        }
+    }
+
+    /** Its first VMM could not restore it and holds it alone: nothing but an order gives it up, and another takes it. */
+    @Test
+    void aStrandedGuestIsTakenByAnotherVmm() throws Exception {
+        Participant first = boot("count.bin", 1, "vm0");
+        awaitSubscribers(1);
+        update();
+        assertThat(first.machine.await()).isInstanceOf(MachineEnd.HandedOver.class);
+        long nonce = first.machine.memory().getLong(Guest.NONCE);
+        first.close();
+
+        String control = dir.resolve("control").toString();
+        DeviceAgent taker = new DeviceAgent(new ControlHolder(control));
+        assertThatThrownBy(() -> taker.claim("vm0")).hasMessageContaining("ENOENT");
+        try (LuodAgent agent = new LuodAgent(socket);
+                Session session = agent.claim("vm0");
+                FdSets none = new FdSets();
+                Stranded stranded = new Stranded(control, none, session, "vm0")) {
+            try (ControlConnection vmm = ControlConnection.open(control)) {
+                assertThatThrownBy(() -> vmm.execute("quit", Map.of(), null))
+                        .hasMessage("this VMM is all that holds the guest vm0: live-update-discard gives the guest up,"
+                                + " live-update-give passes it on");
+                assertThatThrownBy(() -> vmm.execute("cont", Map.of(), null))
+                        .hasMessageContaining("could not be restored");
+                assertThatThrownBy(() -> vmm.execute("live-update-give", Map.of(), null))
+                        .hasMessage("No file descriptor supplied via SCM_RIGHTS");
+                vmm.execute("live-update-retry", Map.of(), null);
+                assertThat(stranded.await()).isEqualTo(Stranded.Order.RETRY);
+            }
+            assertThatThrownBy(() -> taker.claim("vm1")).hasMessageContaining("not vm1");
+            try (Session taken = taker.claim("vm0")) {
+                Retrieval retrieval = new Retrieval(taken);
+                try (Machine machine = retrieval.machine(config -> config, none)) {
+                    assertThat(retrieval.run()).isTrue();
+                    taker.finish("vm0", taken);
+                    assertThat(stranded.await()).isEqualTo(Stranded.Order.LEAVE);
+                    Guest.awaitCount(machine);
+                    assertThat(machine.memory().getLong(Guest.NONCE)).isEqualTo(nonce);
+                }
+            }
+            agent.finish("vm0", session);
         }
     }
 }
