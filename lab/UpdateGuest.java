@@ -13,6 +13,7 @@ import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 
 /**
  * VMMs that take a guest up from luod and end at the worst moment, for the lab's scenarios. Each prints what it has done,
@@ -35,7 +36,7 @@ final class UpdateGuest {
         if (args[0].equals("made")) {
             Files.write(Path.of(args[2], "state"), state(session));
         }
-        Retrieval retrieval = new Retrieval(session);
+        Retrieval retrieval = new Retrieval(session, List.of());
         Machine machine = retrieval.machine(config -> config, new FdSets());
         report("made");
         switch (args[0]) {

@@ -30,7 +30,7 @@ final class Claimed {
             boolean runs = false;
             while (machine == null) {
                 try {
-                    retrieval = new Retrieval(session);
+                    retrieval = new Retrieval(session, agent.stamps());
                     machine = retrieval.machine(override, none);
                     runs = retrieval.run();
                 } catch (VmmException | ErrnoException e) {

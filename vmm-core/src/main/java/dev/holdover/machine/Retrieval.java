@@ -33,6 +33,7 @@ public final class Retrieval {
     private static final long RTC_GRAIN = 1_000_000_000L;
 
     private final Session session;
+    private final List<TimelineEvent> agentStamps;
     private final List<TimelineEvent> timeline = new ArrayList<>();
     private Machine machine;
 
@@ -40,9 +41,11 @@ public final class Retrieval {
      * The session of the guest.
      *
      * @param session incoming; stays the caller's
+     * @param agentStamps what its agent knows of when the update passed which phase
      */
-    public Retrieval(Session session) {
+    public Retrieval(Session session, List<TimelineEvent> agentStamps) {
         this.session = session;
+        this.agentStamps = agentStamps;
     }
 
     /**
@@ -63,7 +66,9 @@ public final class Retrieval {
                 timeline.addAll(incoming.state().timeline().events());
                 TimelineEvent boot = Stamp.ofBoot();
                 if (!timeline.isEmpty() && boot.realtime() > timeline.getLast().realtime() - RTC_GRAIN) {
+                    addAgentStamps(true);
                     timeline.add(boot); // not if its VMM alone was replaced
+                    addAgentStamps(false);
                 }
                 timeline.add(claimed);
                 timeline.add(stateRetrieved);
@@ -73,6 +78,15 @@ public final class Retrieval {
             } catch (RuntimeException | Error e) {
                 page.close();
                 throw e;
+            }
+        }
+    }
+
+    /** Those from before the next kernel was up, or the others. */
+    private void addAgentStamps(boolean before) {
+        for (TimelineEvent stamp : agentStamps) {
+            if (stamp.phase() < Phase.KERNEL_UP.code() == before) {
+                timeline.add(stamp);
             }
         }
     }

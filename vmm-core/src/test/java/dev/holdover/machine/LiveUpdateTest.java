@@ -113,7 +113,7 @@ class LiveUpdateTest {
         LuodAgent agent = new LuodAgent(socket);
         try (FdSets none = new FdSets()) {
             Session session = agent.claim(id);
-            Retrieval retrieval = new Retrieval(session);
+            Retrieval retrieval = new Retrieval(session, List.of());
             Machine machine = retrieval.machine(config -> config, none);
             assertThat(retrieval.run()).isTrue();
             agent.finish(id, session);
@@ -246,7 +246,9 @@ class LiveUpdateTest {
         for (int i = 0; i < 2; i++) {
             try (FdSets none = new FdSets();
                     Session session = agent.claim("vm0")) {
-                new Retrieval(session).machine(config -> config, none).close();
+                new Retrieval(session, List.of())
+                        .machine(config -> config, none)
+                        .close();
             }
         }
         try (Participant guest = restore("vm0")) {
@@ -260,7 +262,7 @@ class LiveUpdateTest {
         LuodAgent agent = new LuodAgent(socket);
         try (FdSets none = new FdSets();
                 Session session = agent.claim("vm0")) {
-            Retrieval retrieval = new Retrieval(session);
+            Retrieval retrieval = new Retrieval(session, List.of());
             try (Machine machine = retrieval.machine(config -> config, none)) {
                 assertThat(retrieval.run()).isTrue();
                 Guest.awaitCount(machine);
@@ -268,7 +270,7 @@ class LiveUpdateTest {
         }
         try (FdSets none = new FdSets();
                 Session session = agent.claim("vm0")) {
-            assertThatThrownBy(() -> new Retrieval(session).machine(config -> config, none))
+            assertThatThrownBy(() -> new Retrieval(session, List.of()).machine(config -> config, none))
                     .isInstanceOf(RestoreRefused.class)
                     .hasMessageContaining("moved on")
                     .hasMessageContaining("session");
@@ -340,7 +342,7 @@ class LiveUpdateTest {
             }
             assertThatThrownBy(() -> taker.claim("vm1")).hasMessageContaining("not vm1");
             try (Session taken = taker.claim("vm0")) {
-                Retrieval retrieval = new Retrieval(taken);
+                Retrieval retrieval = new Retrieval(taken, taker.stamps());
                 try (Machine machine = retrieval.machine(config -> config, none)) {
                     assertThat(retrieval.run()).isTrue();
                     taker.finish("vm0", taken);

@@ -1,5 +1,8 @@
 package dev.holdover.liveupdate;
 
+import dev.holdover.vmstate.TimelineEvent;
+import java.util.List;
+
 /** Who holds a guest's session while its VMM is away. Calls throw {@link SessionException} or VmmException. */
 public sealed interface Agent extends AutoCloseable permits LuodAgent, OwnAgent {
     /** As {@code --live-update} names it. */
@@ -10,6 +13,9 @@ public sealed interface Agent extends AutoCloseable permits LuodAgent, OwnAgent 
      * {@link #finish}, should this VMM end before. Blocks.
      */
     Session claim(String id);
+
+    /** What it knows of when the update passed which phase, in their order; after {@link #claim}. */
+    List<TimelineEvent> stamps();
 
     /** Finishes an incoming session, tells the agent, and closes it: the guest runs here. Blocks. */
     void finish(String id, Session incoming);

@@ -9,6 +9,8 @@ import dev.holdover.linux.FileNames;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
+import dev.holdover.vmstate.Phase;
+import dev.holdover.vmstate.TimelineEvent;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -47,6 +49,9 @@ public final class Luod implements AutoCloseable {
     private final int uid = UnixSocket.Peer.self().uid();
     private final SocketFile socket;
     private final Path registryFile;
+    /** Of the update that this luod came up after. */
+    private final List<TimelineEvent> stamps;
+
     private final EventLoop loop;
     private final EventLoop worker;
     private final Backend backend;
@@ -92,8 +97,9 @@ public final class Luod implements AutoCloseable {
             loop = new EventLoop("luod", this::failed);
             worker = new EventLoop("luod reboot", this::failed);
             backend = options.hold() ? new HoldBackend(loop, this::serveWaiting) : new KernelBackend();
-            List<Registry.Entry> entries = options.hold() ? List.of() : takeRegistry();
-            for (Registry.Entry entry : entries) {
+            Registry registry = options.hold() ? new Registry(List.of(), List.of()) : takeRegistry();
+            stamps = registry.stamps();
+            for (Registry.Entry entry : registry.sessions()) {
                 kept.put(entry.id(), new Kept(entry.id(), entry.uid(), null));
             }
         } catch (RuntimeException e) {
@@ -134,7 +140,7 @@ public final class Luod implements AutoCloseable {
      * What the last luod knew: beside the socket if one of this boot has been here, else from its session, which can be
      * had once and is therefore written down at once.
      */
-    private List<Registry.Entry> takeRegistry() {
+    private Registry takeRegistry() {
         try {
             if (Files.exists(registryFile)) {
                 return Registry.read(Files.readAllBytes(registryFile));
@@ -144,11 +150,14 @@ public final class Luod implements AutoCloseable {
         }
         byte[] registry = takeFromSession();
         if (registry == null) {
-            return List.of();
+            return new Registry(List.of(), List.of());
         }
-        List<Registry.Entry> entries = Registry.read(registry);
-        write(registry);
-        return entries;
+        Registry left = Registry.read(registry);
+        List<TimelineEvent> stamped = new ArrayList<>(left.stamps());
+        stamped.add(Registry.stamp(Phase.AGENT_UP));
+        Registry taken = new Registry(left.sessions(), stamped);
+        write(taken);
+        return taken;
     }
 
     private byte[] takeFromSession() {
@@ -172,17 +181,17 @@ public final class Luod implements AutoCloseable {
     /** Writes down, for a luod that is started anew under this kernel, what is kept. */
     private void writeRegistry() {
         if (!options.hold()) {
-            write(Registry.write(entriesKept()));
+            write(new Registry(entriesKept(), stamps));
         }
     }
 
-    private void write(byte[] registry) {
+    private void write(Registry registry) {
         Path beside = Path.of(registryFile + ".new");
         try {
             Files.deleteIfExists(beside);
             Files.createFile(
                     beside, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-            Files.write(beside, registry);
+            Files.write(beside, registry.write());
             FileNames.rename(beside.toString(), registryFile.toString());
         } catch (IOException | ErrnoException e) {
             log("cannot write " + registryFile + ", a luod started anew would let only root claim: " + e);
@@ -476,7 +485,7 @@ public final class Luod implements AutoCloseable {
         }
     }
 
-    private static void hand(Kept session, LuodClient client) {
+    private void hand(Kept session, LuodClient client) {
         Fd lent;
         try {
             lent = session.session.lend();
@@ -486,7 +495,12 @@ public final class Luod implements AutoCloseable {
         }
         session.claimed = true;
         session.claimedPlain = !client.isExtended();
-        client.send("SESSION", Map.of("id", session.id), lent);
+        Map<String, Object> members = new LinkedHashMap<>();
+        members.put("id", session.id);
+        if (client.isExtended() && !stamps.isEmpty()) {
+            members.put("stamps", Registry.stampsAsJson(stamps));
+        }
+        client.send("SESSION", members, lent);
     }
 
     /** The VMM of before has let go of a session: those who wait for it get it. */
@@ -753,7 +767,7 @@ public final class Luod implements AutoCloseable {
             entries.add(new Registry.Entry(participant.id, participant.uid));
         }
         tellWatchers("TURNING", Map.of());
-        byte[] registry = Registry.write(entries);
+        byte[] registry = new Registry(entries, List.of(Registry.stamp(Phase.REBOOT))).write();
         worker.run(() -> {
             try {
                 backend.turn(registry);

@@ -5,7 +5,9 @@ import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
+import dev.holdover.vmstate.TimelineEvent;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
@@ -51,6 +53,7 @@ public final class LuodAgent implements Agent {
     private Session claimed;
 
     private String claimedId;
+    private List<TimelineEvent> stamps = List.of();
 
     public LuodAgent(String socket) {
         this.path = socket;
@@ -88,6 +91,11 @@ public final class LuodAgent implements Agent {
         }
     }
 
+    @Override
+    public synchronized List<TimelineEvent> stamps() {
+        return stamps;
+    }
+
     private Session tryClaim(String id, long deadline) {
         try (LuodConnection luod = new LuodConnection(path, null)) {
             luod.send(command("CLAIM", id), null);
@@ -108,6 +116,7 @@ public final class LuodAgent implements Agent {
                     synchronized (this) {
                         claimed = came;
                         claimedId = id;
+                        stamps = Registry.stampsOf(event.members().get("stamps"));
                     }
                     return came;
                 }

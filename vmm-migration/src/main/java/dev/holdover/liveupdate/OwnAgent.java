@@ -1,5 +1,8 @@
 package dev.holdover.liveupdate;
 
+import dev.holdover.vmstate.TimelineEvent;
+import java.util.List;
+
 /**
  * An agent that announces no update: somebody tells the VMM (a signal, a control command), and it goes through the phases
  * on its own. One thread at a time.
@@ -20,6 +23,11 @@ public abstract sealed class OwnAgent implements Agent permits DeviceAgent, Syst
 
     /** Why no update would be possible now, as a sentence; null if nothing speaks against it. */
     abstract String lack();
+
+    @Override
+    public List<TimelineEvent> stamps() {
+        return List.of();
+    }
 
     @Override
     public void subscribe(String id, UpdateListener listener) {

@@ -3,41 +3,44 @@ package dev.holdover.liveupdate;
 import dev.holdover.json.Json;
 import dev.holdover.json.JsonException;
 import dev.holdover.linux.VmmException;
+import dev.holdover.vmstate.Phase;
+import dev.holdover.vmstate.TimelineEvent;
 import java.nio.charset.StandardCharsets;
+import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
 /**
- * What one luod has to know of the one before, as JSON: which ids there are and whose they are. The kernel keeps sessions
- * by name, cannot list them, and knows no owners.
+ * What one luod has to know of the one before, as JSON: which ids there are and whose they are, for the kernel keeps
+ * sessions by name, cannot list them, and knows no owners; and when the update passed which phase.
  */
-final class Registry {
+record Registry(List<Entry> sessions, List<TimelineEvent> stamps) {
     private static final long VERSION = 1;
+    /** More than there are phases. */
+    private static final int MAX_STAMPS = 16;
 
     /** A session that waits. */
     record Entry(String id, int uid) {}
 
-    private Registry() {}
-
-    static byte[] write(Collection<Entry> entries) {
-        List<Object> sessions = new ArrayList<>();
-        for (Entry entry : entries) {
+    byte[] write() {
+        List<Object> entries = new ArrayList<>();
+        for (Entry entry : sessions) {
             Map<String, Object> session = new LinkedHashMap<>();
             session.put("id", entry.id);
             session.put("uid", entry.uid);
-            sessions.add(session);
+            entries.add(session);
         }
         Map<String, Object> registry = new LinkedHashMap<>();
         registry.put("version", VERSION);
-        registry.put("sessions", sessions);
+        registry.put("sessions", entries);
+        registry.put("stamps", stampsAsJson(stamps));
         return (Json.write(registry) + "\n").getBytes(StandardCharsets.UTF_8);
     }
 
     /** Reads what {@link #write} wrote, or a later version of it; throws {@link VmmException} for anything else. */
-    static List<Entry> read(byte[] bytes) {
+    static Registry read(byte[] bytes) {
         List<Entry> entries = new ArrayList<>();
         try {
             Map<String, Object> registry = Json.object(Json.parse(bytes));
@@ -51,11 +54,48 @@ final class Registry {
                     }
                     entries.add(new Entry(id, (int) (long) uid));
                 }
-                return entries;
+                return new Registry(entries, stampsOf(registry.get("stamps")));
             }
         } catch (JsonException e) {
             throw new VmmException("luod's registry cannot be read: " + e.getMessage(), e);
         }
         throw new VmmException("luod's registry cannot be read: it has no list of sessions");
+    }
+
+    /** When a phase is reached that luod knows of: now, without the host's TSC, which only a VM tells. */
+    static TimelineEvent stamp(Phase phase) {
+        Instant now = Instant.now();
+        return new TimelineEvent(
+                phase.code(), System.nanoTime(), now.getEpochSecond() * 1_000_000_000L + now.getNano(), 0);
+    }
+
+    static List<Object> stampsAsJson(List<TimelineEvent> stamps) {
+        List<Object> list = new ArrayList<>();
+        for (TimelineEvent event : stamps) {
+            Map<String, Object> stamp = new LinkedHashMap<>();
+            stamp.put("phase", event.phase());
+            stamp.put("monotonic", event.monotonic());
+            stamp.put("realtime", event.realtime());
+            list.add(stamp);
+        }
+        return list;
+    }
+
+    /** What of it is stamps; they are for show, so whatever else is there is left out. */
+    static List<TimelineEvent> stampsOf(Object json) {
+        List<TimelineEvent> stamps = new ArrayList<>();
+        if (json instanceof List<?> list && list.size() <= MAX_STAMPS) {
+            for (Object element : list) {
+                Map<String, Object> stamp = Json.object(element);
+                if (stamp != null
+                        && stamp.get("phase") instanceof Long phase
+                        && stamp.get("monotonic") instanceof Long monotonic
+                        && stamp.get("realtime") instanceof Long realtime
+                        && Phase.of((int) (long) phase) != null) {
+                    stamps.add(new TimelineEvent((int) (long) phase, monotonic, realtime, 0));
+                }
+            }
+        }
+        return stamps;
     }
 }
