@@ -6,7 +6,7 @@ import java.lang.foreign.MemorySegment;
 /**
  * A mapping of a file or of anonymous memory, as a segment that is accessible until the mapping is closed.
  *
- * <p>Any thread may use the segment. Closing unmaps and makes further access throw {@link IllegalStateException};
+ * <p>Any thread may use the segment, unless it was made for one. Closing unmaps and makes further access throw {@link IllegalStateException};
  * whoever gave its address to the kernel (a memslot, an ioctl under way) takes it back first.
  */
 public final class Mapping implements AutoCloseable {
@@ -27,12 +27,17 @@ public final class Mapping implements AutoCloseable {
     private static final int MAP_ANONYMOUS = 0x20;
     private static final int MAP_NORESERVE = 0x4000;
 
-    private final Arena arena = Arena.ofShared();
+    private final Arena arena;
     private final MemorySegment segment;
     private final String name;
 
-    @SuppressWarnings("restricted")
     private Mapping(long address, long size, String name) {
+        this(Arena.ofShared(), address, size, name);
+    }
+
+    @SuppressWarnings("restricted")
+    private Mapping(Arena arena, long address, long size, String name) {
+        this.arena = arena;
         this.name = name;
         this.segment = MemorySegment.ofAddress(address).reinterpret(size, arena, null);
     }
@@ -65,6 +70,16 @@ public final class Mapping implements AutoCloseable {
         int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
         return new Mapping(
                 map(size, alignment, PROT_READ | PROT_WRITE, flags, -1, 0, "mmap"), size, "anonymous memory");
+    }
+
+    /**
+     * Private anonymous memory, zeroed, for the calling thread alone, which also closes it: that does not wait until no
+     * thread of the JVM is in the middle of an access.
+     */
+    public static Mapping ofThread(long size) {
+        int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+        long address = map(size, 1, PROT_READ | PROT_WRITE, flags, -1, 0, "mmap");
+        return new Mapping(Arena.ofConfined(), address, size, "anonymous memory");
     }
 
     private static long map(long size, long alignment, int prot, int flags, int fd, long offset, String call) {

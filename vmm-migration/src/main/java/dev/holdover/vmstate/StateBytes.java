@@ -97,7 +97,7 @@ final class StateBytes implements AutoCloseable {
     /** Memory that does not count against the JVM's limits, and fails with a sentence. */
     private Mapping buffer(long length) {
         try {
-            return Mapping.anonymous(length, 1);
+            return Mapping.ofThread(length);
         } catch (ErrnoException e) {
             throw cannotRead(e);
         }
