@@ -1,0 +1,28 @@
+package dev.holdover.liveupdate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.File;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+
+/** What fuzzing has found, and where it begins, once more: src/fuzz/java has the fuzzer. */
+class LuodAgentCorpusTest {
+    @Test
+    void everyHostileLuodIsSurvived() throws Exception {
+        File[] inputs = Path.of(LuodAgentCorpusTest.class
+                        .getResource("LuodAgentFuzzInputs")
+                        .toURI())
+                .toFile()
+                .listFiles();
+        assertThat(inputs).isNotEmpty();
+        for (File input : inputs) {
+            try {
+                LuodAgentTarget.run(Files.readAllBytes(input.toPath()));
+            } catch (AssertionError e) {
+                throw new AssertionError(input.getName(), e);
+            }
+        }
+    }
+}
