@@ -7,6 +7,7 @@ import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_RETRIEV
 
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
+import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.UnixSocket;
@@ -27,6 +28,8 @@ import java.util.Set;
 final class HoldBackend implements Backend {
     /** Requests served in a row before others get their turn. */
     private static final int TURN = 16;
+    /** Descriptors of one session that are out at the same time; each costs one here. */
+    private static final int MAX_LENT = 32;
 
     private final EventLoop loop;
     private final Runnable onFree;
@@ -55,6 +58,9 @@ final class HoldBackend implements Backend {
 
         @Override
         public Fd lend() {
+            if (lent.size() >= MAX_LENT) {
+                throw new ErrnoException("session " + files.name + " is out " + MAX_LENT + " times", Errno.EMFILE);
+            }
             UnixSocket[] pair = UnixSocket.pair(UnixSocket.Kind.SEQPACKET);
             pair[0].fd().setNonBlocking(true);
             Lent end = new Lent(this, pair[0], turned);

@@ -69,11 +69,10 @@ final class KernelBackend implements Backend {
 
     @Override
     public Holding takeBack(String session, Fd given) {
-        Session back = Session.of(given);
-        if (!(back instanceof KernelSession) || !back.name().equals(session)) {
+        Session back = KernelSession.of(given);
+        if (!back.name().equals(session)) {
             back.close();
-            throw new VmmException("what was given back is session " + back.name() + ", not " + session
-                    + " of the kernel's: close it");
+            throw new VmmException("what was given back is session " + back.name() + ", not " + session + ": close it");
         }
         return new Kept(back);
     }

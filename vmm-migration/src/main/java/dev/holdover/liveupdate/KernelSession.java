@@ -12,7 +12,6 @@ import static dev.holdover.liveupdate.LiveUpdateIoctl.PRESERVE_FD_SIZE;
 import static dev.holdover.liveupdate.LiveUpdateIoctl.TOKEN_OFFSET;
 
 import dev.holdover.linux.Errno;
-import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -28,6 +27,23 @@ public final class KernelSession implements Session {
         this.name = name;
     }
 
+    /** Takes one over; closes what is none, and asks nobody who may be behind it. */
+    static KernelSession of(Fd fd) {
+        try {
+            String name = tryName(fd);
+            if (name == null) {
+                throw new SessionException(
+                        fd.name() + " is no live-update session of the kernel's",
+                        Errno.ENOTTY,
+                        "it does not know LIVEUPDATE_SESSION_GET_NAME");
+            }
+            return new KernelSession(fd, name);
+        } catch (RuntimeException e) {
+            fd.close();
+            throw e;
+        }
+    }
+
     /** LIVEUPDATE_SESSION_GET_NAME; null if the descriptor is no session of the kernel's. */
     static String tryName(Fd fd) {
         try (Arena arena = Arena.ofConfined()) {
@@ -37,7 +53,12 @@ public final class KernelSession implements Session {
             if (Session.isNoSession(result)) {
                 return null;
             }
-            ErrnoException.check("LIVEUPDATE_SESSION_GET_NAME " + fd.name(), result);
+            if (result < 0) {
+                throw new SessionException(
+                        fd.name() + " is no live-update session",
+                        Errno.of(-result),
+                        "LIVEUPDATE_SESSION_GET_NAME fails on it");
+            }
             return SessionName.read(struct.asSlice(NAME_OFFSET));
         }
     }

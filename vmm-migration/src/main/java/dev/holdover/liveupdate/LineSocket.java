@@ -19,6 +19,8 @@ final class LineSocket implements AutoCloseable {
     static final int MAX_LINE = 4096;
     /** Bytes that wait for a peer which does not read, before it is given up. */
     private static final int MAX_PENDING = 256 << 10;
+    /** Descriptors likewise. */
+    private static final int MAX_PENDING_FDS = 32;
 
     enum Found {
         /** {@link #line} and {@link #takeFd}. */
@@ -58,6 +60,7 @@ final class LineSocket implements AutoCloseable {
     private int sent;
 
     private int pending;
+    private int pendingFds;
     private boolean broken;
 
     /** Takes a socket over, which does not block. */
@@ -169,7 +172,7 @@ final class LineSocket implements AutoCloseable {
     /** Sends a line, as soon as the peer takes it; takes the descriptor over, which may be null. */
     void send(String text, Fd carried) {
         byte[] bytes = (text + "\n").getBytes(StandardCharsets.UTF_8);
-        if (broken || pending + bytes.length > MAX_PENDING) {
+        if (broken || pending + bytes.length > MAX_PENDING || (carried != null && pendingFds >= MAX_PENDING_FDS)) {
             broken = true;
             if (carried != null) {
                 carried.close();
@@ -178,6 +181,7 @@ final class LineSocket implements AutoCloseable {
         }
         output.add(new Outgoing(bytes, carried));
         pending += bytes.length;
+        pendingFds += carried == null ? 0 : 1;
         flush();
     }
 
@@ -208,6 +212,7 @@ final class LineSocket implements AutoCloseable {
                 if (sent == first.bytes.length) {
                     output.removeFirst();
                     pending -= first.bytes.length;
+                    pendingFds -= first.fd == null ? 0 : 1;
                     sent = 0;
                 }
             }

@@ -375,7 +375,7 @@ public final class Luod implements AutoCloseable {
             client.send("SUBSCRIBED", members("id", id, "version", LuodClient.VERSION), null);
         }
         if (refused != null) {
-            client.send("ABORT", Map.of("reason", refused), null);
+            client.send("ABORT", Map.of("reason", Reason.of(refused)), null);
         }
         if (again) {
             return;
@@ -722,7 +722,8 @@ public final class Luod implements AutoCloseable {
         return runs;
     }
 
-    private void endUpdate(String reason) {
+    private void endUpdate(String why) {
+        String reason = Reason.of(why);
         starting = false;
         if (update != null) {
             Update over = update;

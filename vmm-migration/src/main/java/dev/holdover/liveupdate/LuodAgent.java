@@ -23,9 +23,6 @@ public final class LuodAgent implements Agent {
     private static final int FIRST_WAIT_MILLIS = 50;
     private static final int LONGEST_WAIT_MILLIS = 5_000;
 
-    /** Characters of a reason that fit into a line, however they are escaped. */
-    private static final int MAX_REASON = 500;
-
     private enum State {
         IDLE,
         PREPARED,
@@ -44,7 +41,7 @@ public final class LuodAgent implements Agent {
     private State state = State.IDLE;
     private Session session;
     /** The update that luod numbered so; null if it gave no number. */
-    private Object update;
+    private Long update;
 
     private boolean welcome;
     private boolean saidLost;
@@ -233,7 +230,7 @@ public final class LuodAgent implements Agent {
         Fd prepared = session == null ? null : session.fd().dup();
         luod.send(command("SUBSCRIBE", id), prepared);
         giveBackClaimed(luod);
-        while (true) {
+        while (!closing) {
             LuodConnection.Event event = luod.next(Long.MAX_VALUE);
             if (event == null) {
                 return "it closed the connection";
@@ -243,6 +240,7 @@ public final class LuodAgent implements Agent {
                 return refused;
             }
         }
+        return "this client ends";
     }
 
     /** A luod started anew has no reference to it, and this process may end before it is finished. */
@@ -288,8 +286,9 @@ public final class LuodAgent implements Agent {
                 if (state == State.READY) {
                     // The other of the two names came first, with the session.
                 } else if (session != null) {
-                    if (event.members().containsKey("update")) {
-                        update = event.members().get("update");
+                    Long number = number(event);
+                    if (number != null) {
+                        update = number;
                     }
                     if (attempt(luod, false)) {
                         state = State.READY;
@@ -300,10 +299,9 @@ public final class LuodAgent implements Agent {
                 }
             }
             case "ABORT" -> {
-                boolean other = event.members().containsKey("update")
-                        && !event.members().get("update").equals(update);
-                if (session != null && !other) {
-                    abort(event.text("reason"));
+                Long number = number(event);
+                if (session != null && (number == null || number.equals(update))) {
+                    abort(Reason.of(event.text("reason")));
                 }
             }
             case "TURNED" -> {
@@ -317,9 +315,9 @@ public final class LuodAgent implements Agent {
             }
             case "ERROR" -> {
                 if (!welcome) {
-                    return event.text("desc");
+                    return Reason.of(event.text("desc"));
                 }
-                System.err.println("vmm: luod at " + path + ": " + event.text("desc"));
+                System.err.println("vmm: luod at " + path + ": " + Reason.of(event.text("desc")));
             }
             default -> {
                 // of a later version
@@ -331,12 +329,17 @@ public final class LuodAgent implements Agent {
         return null;
     }
 
+    /** Of the update that an event belongs to; null if it gives none. */
+    private static Long number(LuodConnection.Event event) {
+        return event.members().get("update") instanceof Long number ? number : null;
+    }
+
     /** Takes the session of a new update, in place of an old one. */
     private void begin(LuodConnection.Event event) {
         if (session != null) {
             abort("luod began another update");
         }
-        update = event.members().get("update");
+        update = number(event);
         if (event.fd() != null) {
             session = Session.of(event.fd().renamed("the session of " + id));
         }
@@ -374,7 +377,7 @@ public final class LuodAgent implements Agent {
         if (update != null) {
             failed.put("update", update);
         }
-        failed.put("reason", reason.length() > MAX_REASON ? reason.substring(0, MAX_REASON) : reason);
+        failed.put("reason", Reason.of(reason));
         luod.send(failed, null);
     }
 

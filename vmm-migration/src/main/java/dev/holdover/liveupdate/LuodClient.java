@@ -227,7 +227,7 @@ final class LuodClient {
         if (extended) {
             Map<String, Object> members = new LinkedHashMap<>();
             members.put("errno", errno.name());
-            members.put("desc", why);
+            members.put("desc", Reason.of(why));
             send("ERROR", members, null);
         } else {
             close();

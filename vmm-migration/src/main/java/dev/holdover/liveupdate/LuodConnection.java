@@ -64,7 +64,9 @@ final class LuodConnection implements AutoCloseable {
         lines.send(Json.write(command), fd);
         while (lines.hasOutput() && !lines.isBroken() && System.nanoTime() - deadline < 0) {
             epoll.modify(lines.fd(), Epoll.EPOLLOUT, SOCKET);
-            epoll.await(100);
+            if (isWoken(epoll.await(100))) {
+                break;
+            }
             lines.flush();
         }
         epoll.modify(lines.fd(), Epoll.EPOLLIN, SOCKET);
@@ -85,7 +87,8 @@ final class LuodConnection implements AutoCloseable {
      * @throws VmmException for what is no event
      */
     Event next(long deadline) {
-        while (true) {
+        // One that never stops talking is no reason to wait longer.
+        while (deadline == Long.MAX_VALUE || System.nanoTime() - deadline < 0) {
             LineSocket.Found found = lines.read();
             switch (found) {
                 case LINE -> {
@@ -108,6 +111,7 @@ final class LuodConnection implements AutoCloseable {
                 }
             }
         }
+        return null;
     }
 
     /** Waits for something to read; false at the deadline or when woken. */
@@ -120,13 +124,16 @@ final class LuodConnection implements AutoCloseable {
             }
             millis = (int) Math.min(Integer.MAX_VALUE, left / 1_000_000 + 1);
         }
-        int n = epoll.await(millis);
-        for (int i = 0; i < n; i++) {
+        return !isWoken(epoll.await(millis));
+    }
+
+    private boolean isWoken(int events) {
+        for (int i = 0; i < events; i++) {
             if (epoll.data(i) == WAKE) {
-                return false;
+                return true;
             }
         }
-        return true;
+        return false;
     }
 
     private Event parse(String line, Fd fd) {
@@ -152,7 +159,7 @@ final class LuodConnection implements AutoCloseable {
                 errno = known;
             }
         }
-        return new SessionException(what, errno, event.text("desc"));
+        return new SessionException(what, errno, Reason.of(event.text("desc")));
     }
 
     @Override

@@ -85,8 +85,9 @@ public final class LuodControl implements AutoCloseable {
     public List<Entry> list() {
         send("LIST");
         List<Entry> entries = new ArrayList<>();
+        long deadline = answerDeadline();
         while (true) {
-            try (LuodConnection.Event event = answer("list")) {
+            try (LuodConnection.Event event = next("list", deadline)) {
                 if (event.name().equals("END")) {
                     return entries;
                 }
@@ -125,7 +126,8 @@ public final class LuodControl implements AutoCloseable {
                 switch (event.name()) {
                     case "PROGRESS" -> progress.step(event.text("id"), event.text("step"));
                     case "ABORTED" ->
-                        throw new VmmException("the update was aborted, guests run on: " + event.text("reason"));
+                        throw new VmmException(
+                                "the update was aborted, guests run on: " + Reason.of(event.text("reason")));
                     case "TURNED" -> {
                         return;
                     }
@@ -163,7 +165,11 @@ public final class LuodControl implements AutoCloseable {
     }
 
     private LuodConnection.Event answer(String what) {
-        return next(what, System.nanoTime() + TimeUnit.SECONDS.toNanos(ANSWER_SECONDS));
+        return next(what, answerDeadline());
+    }
+
+    private static long answerDeadline() {
+        return System.nanoTime() + TimeUnit.SECONDS.toNanos(ANSWER_SECONDS);
     }
 
     private LuodConnection.Event next(String what, long deadline) {

@@ -2,6 +2,7 @@ package dev.holdover.liveupdate;
 
 import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_NAME_LENGTH;
 
+import dev.holdover.json.Json;
 import dev.holdover.linux.VmmException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -26,13 +27,16 @@ public final class SessionName {
     private static final int HASH_DIGITS = 32;
     /** Characters of the longest id: it has to fit into a line of the protocol with much room to spare. */
     private static final int MAX_ID = 1024;
+    /** Of these, when they are escaped as JSON. */
+    private static final int MAX_ESCAPED = 3072;
 
     private SessionName() {}
 
     /**
      * The name of the session that belongs to an id.
      *
-     * @throws VmmException for an id that is empty, has more than 1024 characters, or is no Unicode text
+     * @throws VmmException for an id that is empty, has more than 1024 characters, takes more
+     *     than 3072 bytes in JSON, or is no Unicode text
      */
     public static String of(String id) {
         if (id.isEmpty() || id.length() > MAX_ID) {
@@ -43,6 +47,10 @@ public final class SessionName {
         }
         if (!StandardCharsets.UTF_8.newEncoder().canEncode(id)) {
             throw new VmmException("an id that is no Unicode text");
+        }
+        int escaped = Json.write(id).length() - 2; // without the quotes
+        if (escaped > MAX_ESCAPED) {
+            throw new VmmException("an id that takes " + escaped + " bytes in JSON: it has at most " + MAX_ESCAPED);
         }
         try {
             byte[] hash = MessageDigest.getInstance("SHA-256").digest(id.getBytes(StandardCharsets.UTF_8));

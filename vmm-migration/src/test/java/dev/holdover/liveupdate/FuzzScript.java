@@ -109,6 +109,8 @@ final class FuzzScript {
     static final class Heard {
         private final String key;
         private final ByteArrayOutputStream begun = new ByteArrayOutputStream();
+        /** The other side has closed the connection. */
+        boolean ended;
 
         /** {@code key} is the member that says what a line is. */
         Heard(String key) {
@@ -124,6 +126,7 @@ final class FuzzScript {
                     UnixSocket.Received received = socket.receive(bytes);
                     fds.addAll(received.fds());
                     if (received.bytes() <= 0) {
+                        ended = !Errno.EAGAIN.is(received.bytes());
                         return fds;
                     }
                     take(bytes.asSlice(0, received.bytes()).toArray(ValueLayout.JAVA_BYTE));

@@ -1,6 +1,7 @@
 package dev.holdover.liveupdate;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.holdover.linux.Errno;
@@ -193,6 +194,95 @@ class HostileClientTest {
         }
         discardAll();
         LuodMain.awaitFds(before);
+    }
+
+    /** What one says may be longer, escaped, than a line may be. */
+    @Test
+    void whatIsPassedOnFitsIntoALineAndStaysOnIt() {
+        try (PlainClient fails = new PlainClient(path);
+                PlainClient other = new PlainClient(path);
+                PlainClient luoctl = new PlainClient(path)) {
+            fails.say("{\"cmd\": \"SUBSCRIBE\", \"id\": \"a\", \"version\": 1}");
+            assertThat(fails.read()).contains("SUBSCRIBED");
+            other.say("{\"cmd\": \"SUBSCRIBE\", \"id\": \"b\", \"version\": 1}");
+            assertThat(other.read()).contains("SUBSCRIBED");
+            luoctl.say("{\"cmd\": \"KEXEC\", \"version\": 1}");
+            assertThat(fails.read()).contains("PREPARE");
+            assertThat(other.read()).contains("PREPARE");
+            fails.say("{\"cmd\": \"FAILED\", \"update\": 1, \"reason\": \"\\u001b[2J\\nluod: " + "é".repeat(1500)
+                    + "\"}");
+            assertThat(other.read())
+                    .startsWith("{\"event\": \"ABORT\", \"update\": 1, \"reason\": \"a failed: ?[2J?luod: \\u00")
+                    .hasSizeLessThan(LineSocket.MAX_LINE);
+            assertThat(fails.read()).startsWith("{\"event\": \"ABORT\"").hasSizeLessThan(LineSocket.MAX_LINE);
+            other.say("{\"cmd\": \"" + "é".repeat(1500) + "\"}");
+            assertThat(other.read()).startsWith("{\"event\": \"ERROR\"").hasSizeLessThan(LineSocket.MAX_LINE);
+        }
+        // Half of it is what SUBSCRIBED and SESSION have room for, if every character is escaped.
+        for (String id : List.of("é".repeat(500), "\\u0001".repeat(500))) {
+            try (PlainClient client = new PlainClient(path)) {
+                client.say("{\"cmd\": \"SUBSCRIBE\", \"id\": \"" + id + "\", \"version\": 1}");
+                assertThat(client.read())
+                        .startsWith("{\"event\": \"SUBSCRIBED\"")
+                        .hasSizeLessThan(LineSocket.MAX_LINE);
+            }
+        }
+        try (PlainClient client = new PlainClient(path)) {
+            client.say("{\"cmd\": \"SUBSCRIBE\", \"id\": \"" + "é".repeat(1024) + "\", \"version\": 1}");
+            assertThat(client.read()).startsWith("{\"event\": \"ERROR\", \"errno\": \"EINVAL\"");
+        }
+    }
+
+    /** Each claim is answered by a descriptor, which luod has the other end of. */
+    @Test
+    void aClientThatClaimsAgainAndAgainTakesNoMoreDescriptorsThanItMay() throws Exception {
+        turnOne();
+        int before = LuodMain.fds().size();
+        try (UnixSocket greedy = UnixSocket.connect(UnixSocket.Kind.STREAM, path);
+                Arena arena = Arena.ofConfined()) {
+            greedy.setTimeout(5_000);
+            byte[] claim = "{\"cmd\": \"CLAIM\", \"id\": \"vm1\", \"version\": 1}\n".getBytes(StandardCharsets.UTF_8);
+            MemorySegment line = arena.allocateFrom(ValueLayout.JAVA_BYTE, claim);
+            for (int i = 0; i < 1000 && greedy.trySend(line, List.of()) > 0; i++) {
+                // luod has had enough of it at the end
+            }
+            assertThat(status().waiting()).isOne();
+            assertThat(LuodMain.fds().size()).as("descriptors").isLessThan(before + 100);
+        }
+        LuodMain.awaitFds(before);
+        try (PlainClient next = new PlainClient(path)) {
+            next.say("{\"cmd\": \"CLAIM\", \"id\": \"vm1\"}").expect("{\"event\": \"SESSION\", \"id\": \"vm1\"}");
+            next.session().close();
+        }
+    }
+
+    private void turnOne() {
+        try (PlainClient vmm = new PlainClient(path);
+                PlainClient luoctl = new PlainClient(path)) {
+            vmm.say("{\"cmd\": \"SUBSCRIBE\", \"id\": \"vm1\", \"version\": 1}");
+            assertThat(vmm.read()).contains("SUBSCRIBED");
+            luoctl.say("{\"cmd\": \"KEXEC\", \"version\": 1}");
+            assertThat(vmm.read()).contains("PREPARE");
+            vmm.session().close();
+            vmm.say("{\"cmd\": \"PREPARED\", \"update\": 1}");
+            assertThat(vmm.read()).contains("START_PRESERVATION");
+            vmm.say("{\"cmd\": \"READY\", \"update\": 1}");
+            assertThat(vmm.read()).contains("TURNED");
+            assertThat(luoctl.read()).contains("PROGRESS");
+        }
+    }
+
+    /** luod waits for nobody: not even for one who may be behind a descriptor that was given back. */
+    @Test
+    void whatIsGivenBackIsNotAskedUnlessItIsTheKernels() throws Exception {
+        UnixSocket[] silent = UnixSocket.pair(UnixSocket.Kind.SEQPACKET);
+        long start = System.nanoTime();
+        assertThatThrownBy(() -> KernelSession.of(silent[1].fd()))
+                .isInstanceOf(SessionException.class)
+                .hasMessageContaining("is no live-update session of the kernel's");
+        assertThat(System.nanoTime() - start).isLessThan(TimeUnit.SECONDS.toNanos(10));
+        assertThatThrownBy(() -> silent[1].fd().number()).as("closed").isInstanceOf(IllegalStateException.class);
+        silent[0].close();
     }
 
     /** One that reads nothing is given up when too much waits for it; others are served meanwhile. */

@@ -112,6 +112,10 @@ final class LuodAgentTarget {
             LuodAgent agent = new LuodAgent(path);
             agent.subscribe("vm1", vmm);
             server.play(script);
+            // A client that ends when it is ready leaves its session to luod; it has yet to see that this one is gone.
+            for (long deadline = deadline(); vmm.isReady(); Thread.onSpinWait()) {
+                requireInTime(deadline, Thread.currentThread());
+            }
             Thread closes = new Thread(agent::close, "closes the fuzzed client");
             closes.start();
             for (long deadline = deadline(); closes.isAlive(); closes.join(0, 100_000)) {
@@ -206,8 +210,18 @@ final class LuodAgentTarget {
             }
         }
 
+        /** Says what is no event, and waits until the client has come to that: it has seen everything then. */
         private void disconnect() {
-            listen();
+            say(new byte[] {'\n', '\n'});
+            long deadline = deadline();
+            while (!heard.ended) {
+                if (System.nanoTime() - deadline > 0) {
+                    throw new AssertionError("the client puts up with everything");
+                }
+                for (Fd fd : heard.read(client)) {
+                    fd.close();
+                }
+            }
             client.close();
             client = null;
         }

@@ -2,15 +2,22 @@ package dev.holdover.liveupdate;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -241,6 +248,7 @@ class LuodAgentTest {
             "{\"event\": \"START_PRESERVATION\"}",
             "{\"event\": \"TURNED\"}",
             "{\"event\": \"ABORT\"}",
+            "{\"event\": \"ABORT\", \"update\": null}",
             "{\"event\": \"ERROR\"}",
             "{\"event\": \"SOMETHING\", \"new\": true}",
             "{\"event\": \"SUBSCRIBED\", \"id\": \"another\"}",
@@ -277,6 +285,129 @@ class LuodAgentTest {
                 assertThat(LuodMain.fds().size()).isLessThanOrEqualTo(before + 4);
             }
         }
+    }
+
+    /** However much more there is to read. */
+    @Test
+    void aClientThatIsToEndListensToNothingMore() throws Exception {
+        CountDownLatch preparing = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        List<String> calls = new CopyOnWriteArrayList<>();
+        UpdateListener vmm = new UpdateListener() {
+            @Override
+            public void prepare(Session session) {
+                preparing.countDown();
+                try {
+                    goOn.await();
+                } catch (InterruptedException e) {
+                    throw new VmmException("interrupted", e);
+                }
+            }
+
+            @Override
+            public void preserve(Session session) {
+                calls.add("preserve");
+            }
+
+            @Override
+            public void aborted(String reason) {
+                calls.add("aborted");
+            }
+
+            @Override
+            public void turned() {
+                calls.add("turned");
+            }
+        };
+        try (SocketFile socket = SocketFile.listen("luod", path());
+                LuodAgent agent = new LuodAgent(path());
+                HeldPeer held = new HeldPeer("vm1")) {
+            agent.subscribe("vm1", vmm);
+            try (PlainClient luod = accept(socket);
+                    Fd session = held.lend()) {
+                luod.say("{\"event\": \"PREPARE\", \"update\": 1}", List.of(session));
+                luod.say("{\"event\": \"START_PRESERVATION\", \"update\": 1}");
+                preparing.await();
+                Thread closes = new Thread(agent::close);
+                closes.start();
+                while (closes.getState() != Thread.State.WAITING) { // for the agent's thread
+                    Thread.onSpinWait();
+                }
+                goOn.countDown();
+                closes.join();
+            }
+            assertThat(calls).isEmpty();
+        }
+    }
+
+    @Test
+    void aDeadlineHoldsWhateverThereIsToRead() throws Exception {
+        try (SocketFile socket = SocketFile.listen("luod", path());
+                LuodConnection client = new LuodConnection(path(), null);
+                PlainClient luod = accept(socket)) {
+            luod.say("{\"event\": \"NEWS\"}");
+            assertThat(client.next(System.nanoTime() - 1)).isNull();
+            assertThat(client.isEnded()).isFalse();
+            try (LuodConnection.Event event = client.next(Long.MAX_VALUE)) {
+                assertThat(event.name()).isEqualTo("NEWS");
+            }
+        }
+    }
+
+    /** The client has a lot to answer, and nobody reads it. */
+    @Test
+    void aLuodThatNeverReadsHoldsUpNoEnd() throws Exception {
+        try (SocketFile socket = SocketFile.listen("luod", path());
+                RecordingListener vmm = new RecordingListener(60);
+                LuodAgent agent = new LuodAgent(path())) {
+            agent.subscribe("vm1", vmm);
+            try (PlainClient luod = accept(socket)) {
+                luod.socket().fd().setNonBlocking(true);
+                byte[] line = "{\"event\": \"START_PRESERVATION\"}\n".getBytes(StandardCharsets.UTF_8);
+                long full = 0;
+                try (Arena arena = Arena.ofConfined()) {
+                    MemorySegment bytes = arena.allocateFrom(ValueLayout.JAVA_BYTE, line);
+                    // Half a second without a byte taken: it waits for us to read.
+                    while (full == 0 || System.nanoTime() - full < 500_000_000L) {
+                        long n = luod.socket().trySend(bytes, List.of());
+                        if (n > 0) {
+                            full = 0;
+                        } else if (full == 0) {
+                            full = System.nanoTime();
+                        }
+                    }
+                }
+                long start = System.nanoTime();
+                assertEnds(agent::close);
+                assertThat(System.nanoTime() - start).isLessThan(4_000_000_000L);
+            }
+        }
+    }
+
+    /** Not tried again for half a minute, and not told as if luod were not there. */
+    @Test
+    void aSessionThatIsNoneIsToldAtOnce() throws Exception {
+        try (SocketFile socket = SocketFile.listen("luod", path());
+                LuodAgent agent = new LuodAgent(path())) {
+            Thread server = new Thread(() -> {
+                try (PlainClient luod = accept(socket);
+                        Fd none = Fd.open("/", Fd.O_PATH)) {
+                    luod.read();
+                    luod.say("{\"event\": \"SESSION\", \"id\": \"vm1\"}", List.of(none));
+                } catch (InterruptedException e) {
+                    throw new AssertionError(e);
+                }
+            });
+            server.start();
+            assertEnds(() -> assertThatThrownBy(() -> agent.claim("vm1"))
+                    .isInstanceOf(SessionException.class)
+                    .hasMessageStartingWith("the session of vm1 is no live-update session, EBADF"));
+            server.join(20_000);
+        }
+    }
+
+    private static void assertEnds(Runnable task) {
+        assertTimeoutPreemptively(Duration.ofSeconds(20), task::run);
     }
 
     /** A session that hangs, or a luod that never answers a claim, costs a bounded time: here it closes at once. */

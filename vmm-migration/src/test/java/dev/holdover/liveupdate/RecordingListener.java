@@ -14,6 +14,7 @@ final class RecordingListener implements UpdateListener, AutoCloseable {
     private final Fd state;
     volatile RuntimeException failure;
     private volatile boolean prepared;
+    private volatile boolean ready;
 
     RecordingListener(long word) {
         ram = PlainClient.memfd(word);
@@ -36,18 +37,21 @@ final class RecordingListener implements UpdateListener, AutoCloseable {
             session.preserve(ram, Tokens.ram(0));
         }
         session.preserve(state, Tokens.STATE);
+        ready = true;
         calls.add("preserve");
     }
 
     @Override
     public void aborted(String reason) {
         prepared = false;
+        ready = false;
         calls.add("aborted: " + reason);
     }
 
     @Override
     public void turned() {
         prepared = false;
+        ready = false;
         calls.add("turned");
     }
 
@@ -57,6 +61,11 @@ final class RecordingListener implements UpdateListener, AutoCloseable {
 
     void expectStart(String call) throws InterruptedException {
         assertThat(calls.poll(20, TimeUnit.SECONDS)).isNotNull().startsWith(call);
+    }
+
+    /** It has preserved everything, and was told nothing since. */
+    boolean isReady() {
+        return ready;
     }
 
     boolean heardNothing() {
