@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -108,13 +109,15 @@ final class FuzzScript {
     /** What the other side says: whatever it is told, it keeps to the protocol itself. */
     static final class Heard {
         private final String key;
+        private final Set<String> names;
         private final ByteArrayOutputStream begun = new ByteArrayOutputStream();
         /** The other side has closed the connection. */
         boolean ended;
 
-        /** {@code key} is the member that says what a line is. */
-        Heard(String key) {
+        /** {@code key} is the member that says what a line is; what it was is added to {@code names}. */
+        Heard(String key, Set<String> names) {
             this.key = key;
+            this.names = names;
         }
 
         /** Reads what is there; the descriptors that came are the caller's. */
@@ -150,9 +153,10 @@ final class FuzzScript {
         private void check(String line) {
             try {
                 Map<String, Object> message = Json.object(Json.parse(line));
-                if (message == null || !(message.get(key) instanceof String)) {
+                if (message == null || !(message.get(key) instanceof String name)) {
                     throw new AssertionError("not of the protocol: " + line);
                 }
+                names.add(name);
             } catch (JsonException e) {
                 throw new AssertionError("no JSON: " + line, e);
             }

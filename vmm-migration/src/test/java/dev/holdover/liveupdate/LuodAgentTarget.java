@@ -9,7 +9,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 
 /**
  * Bytes as what a luod says that means harm: the client ends with a sentence or goes on, says nothing that is not of the
@@ -22,7 +24,7 @@ import java.util.List;
  * +KIND   a descriptor goes with the next bytes     &lt;   reads what the client says     x   disconnects; it comes again
  * </pre>
  *
- * <p>Of the kinds, {@code h} is a session that grants everything, {@code E} and a byte one that fails with that errno,
+ * <p>Of the kinds, {@code h} is a session that grants everything, {@code E} and a byte one that refuses with that errno,
  * {@code w} and bytes one that answers so, {@code f} one that gives a memfd with each answer.
  */
 final class LuodAgentTarget {
@@ -36,9 +38,11 @@ final class LuodAgentTarget {
 
     private LuodAgentTarget() {}
 
-    static void run(byte[] script) throws Exception {
+    /** Returns which commands the client sent. */
+    static Set<String> run(byte[] script) throws Exception {
+        Set<String> commands = new HashSet<>();
         if (script.length == 0) {
-            return;
+            return commands;
         }
         int before = LuodMain.fds().size();
         String path = "@holdover-fuzz-agent-" + ProcessHandle.current().pid() + "-" + runs++;
@@ -47,9 +51,9 @@ final class LuodAgentTarget {
         Thread.setDefaultUncaughtExceptionHandler((thread, thrown) -> uncaught[0] = thrown);
         try {
             switch (script[0]) {
-                case 'c' -> once(path, script, () -> claim(path));
-                case 'l' -> once(path, script, () -> administer(path));
-                default -> subscribe(path, script);
+                case 'c' -> once(path, script, commands, () -> claim(path));
+                case 'l' -> once(path, script, commands, () -> administer(path));
+                default -> subscribe(path, script, commands);
             }
         } finally {
             Thread.setDefaultUncaughtExceptionHandler(usual);
@@ -58,6 +62,7 @@ final class LuodAgentTarget {
             throw new AssertionError("no sentence", uncaught[0]);
         }
         LuodMain.awaitFds(before);
+        return commands;
     }
 
     private static void claim(String path) {
@@ -90,9 +95,10 @@ final class LuodAgentTarget {
     }
 
     /** A client that has one question. */
-    private static void once(String path, byte[] script, Runnable question) throws InterruptedException {
+    private static void once(String path, byte[] script, Set<String> commands, Runnable question)
+            throws InterruptedException {
         Thread client = new Thread(question, "fuzzed client");
-        try (Server server = new Server(path)) {
+        try (Server server = new Server(path, commands)) {
             client.start();
             server.play(script);
             // One that tries again gets no answer.
@@ -106,8 +112,8 @@ final class LuodAgentTarget {
         }
     }
 
-    private static void subscribe(String path, byte[] script) throws InterruptedException {
-        try (Server server = new Server(path);
+    private static void subscribe(String path, byte[] script, Set<String> commands) throws InterruptedException {
+        try (Server server = new Server(path, commands);
                 RecordingListener vmm = new RecordingListener(1)) {
             LuodAgent agent = new LuodAgent(path);
             agent.subscribe("vm1", vmm);
@@ -138,6 +144,7 @@ final class LuodAgentTarget {
 
     private static final class Server implements AutoCloseable {
         final SocketFile socket;
+        private final Set<String> commands;
         private UnixSocket client;
         private FuzzScript.Heard heard;
         private int connections;
@@ -145,7 +152,8 @@ final class LuodAgentTarget {
         /** Far ends of what was sent. */
         private final List<UnixSocket> open = new ArrayList<>();
 
-        Server(String path) {
+        Server(String path, Set<String> commands) {
+            this.commands = commands;
             socket = SocketFile.listen("luod", path);
         }
 
@@ -180,7 +188,7 @@ final class LuodAgentTarget {
 
         private void connect() {
             connections++;
-            heard = new FuzzScript.Heard("cmd");
+            heard = new FuzzScript.Heard("cmd", commands);
             long deadline = deadline();
             for (client = null; client == null; client = socket.listener().accept()) {
                 if (System.nanoTime() - deadline > 0) {
@@ -252,28 +260,32 @@ final class LuodAgentTarget {
             return pair[1].fd();
         }
 
+        /** It tells its name, and then answers so. */
         private Fd session(int result, boolean giving) {
             try (Arena arena = Arena.ofConfined();
                     Fd memfd = PlainClient.memfd(1)) {
+                MemorySegment name = arena.allocate(HeldMessage.REPLY_SIZE, 8);
+                HeldMessage.reply(name, null, "vm1");
                 MemorySegment reply = arena.allocate(HeldMessage.REPLY_SIZE, 8);
                 HeldMessage.reply(reply, null, "vm1");
                 reply.set(ValueLayout.JAVA_INT, 0, result);
-                return session(reply, giving ? List.of(memfd) : List.of());
+                return session(name, reply, giving ? List.of(memfd) : List.of());
             }
         }
 
-        private Fd session(byte[] reply) {
+        private Fd session(byte[] answer) {
             try (Arena arena = Arena.ofConfined()) {
-                return session(arena.allocateFrom(ValueLayout.JAVA_BYTE, reply), List.of());
+                MemorySegment reply = arena.allocateFrom(ValueLayout.JAVA_BYTE, answer);
+                return session(reply, reply, List.of());
             }
         }
 
         /** It has all its answers before it is asked. */
-        private Fd session(MemorySegment reply, List<Fd> fds) {
+        private Fd session(MemorySegment first, MemorySegment reply, List<Fd> fds) {
             UnixSocket[] pair = UnixSocket.pair(UnixSocket.Kind.SEQPACKET);
             open.add(pair[0]);
             for (int i = 0; i < REPLIES; i++) {
-                pair[0].trySend(reply, fds);
+                pair[0].trySend(i == 0 ? first : reply, fds);
             }
             return pair[1].fd();
         }

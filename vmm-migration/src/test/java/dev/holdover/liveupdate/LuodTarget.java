@@ -9,7 +9,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 
 /**
  * Bytes as what clients do that mean harm: luod goes on serving, keeps to the protocol, and is left with no descriptor more
@@ -32,14 +34,16 @@ final class LuodTarget {
 
     private LuodTarget() {}
 
-    static void run(byte[] script) throws Exception {
+    /** Returns which events luod sent. */
+    static Set<String> run(byte[] script) throws Exception {
+        Set<String> events = new HashSet<>();
         int before = LuodMain.fds().size();
         String path = "@holdover-fuzz-luod-" + ProcessHandle.current().pid() + "-" + runs++;
         try (Luod luod = Luod.open(new LuodOptions(path, null, true, 30, 30))) {
             try (LuodControl control = new LuodControl(path)) {
                 control.status();
                 int idle = LuodMain.fds().size();
-                try (Clients clients = new Clients(path)) {
+                try (Clients clients = new Clients(path, events)) {
                     for (byte[] step : FuzzScript.steps(script)) {
                         clients.play(step);
                         control.status(); // others are served, and the step was seen
@@ -53,6 +57,7 @@ final class LuodTarget {
             }
         }
         LuodMain.awaitFds(before);
+        return events;
     }
 
     /** What has ended luod, or why it seems so. */
@@ -76,18 +81,20 @@ final class LuodTarget {
 
     private static final class Clients implements AutoCloseable {
         private final String path;
+        private final Set<String> events;
         private final Client[] clients = new Client[CONNECTIONS];
         private final Fd memfd = PlainClient.memfd(1);
         private final EventFd eventFd = new EventFd();
 
-        Clients(String path) {
+        Clients(String path, Set<String> events) {
             this.path = path;
+            this.events = events;
         }
 
         void play(byte[] step) {
             int i = FuzzScript.at(step, 1) % CONNECTIONS;
             if (clients[i] == null) {
-                clients[i] = new Client(UnixSocket.connectNow(UnixSocket.Kind.STREAM, path));
+                clients[i] = new Client(UnixSocket.connectNow(UnixSocket.Kind.STREAM, path), events);
             }
             Client client = clients[i];
             switch (FuzzScript.at(step, 0)) {
@@ -154,12 +161,13 @@ final class LuodTarget {
 
     private static final class Client implements AutoCloseable {
         private final UnixSocket socket;
-        private final FuzzScript.Heard heard = new FuzzScript.Heard("event");
+        private final FuzzScript.Heard heard;
         final List<Fd> carried = new ArrayList<>();
         final List<UnixSocket> sessions = new ArrayList<>();
 
-        Client(UnixSocket socket) {
+        Client(UnixSocket socket, Set<String> events) {
             this.socket = socket;
+            this.heard = new FuzzScript.Heard("event", events);
         }
 
         void say(byte[] bytes) {
