@@ -235,9 +235,7 @@ public final class Incoming implements AutoCloseable {
             if (saved.get(i).copied()) {
                 requireEmpty(regions.get(i), ram);
             } else {
-                identity = trust == Trust.SESSION
-                        ? ofSession
-                        : RamIdentity.read(regions.get(i).fd());
+                identity = trust == Trust.SESSION ? ofSession : ram.identity();
                 if (requiresIdentity()) {
                     requireSame(saved.get(i), regions.get(i), identity, ram);
                 }

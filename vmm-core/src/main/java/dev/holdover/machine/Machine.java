@@ -497,8 +497,7 @@ public final class Machine implements AutoCloseable {
         if (inFile || identityPage != null) {
             boolean known = raise != RamIdentity.Cause.BOOTED && ramIdentity != null;
             RamIdentity next = known ? ramIdentity.next(raise) : RamIdentity.fresh();
-            boolean kept =
-                    inFile && next.write(ram.memory().regions().getFirst().fd());
+            boolean kept = inFile && ram.writeIdentity(next);
             if (identityPage != null) {
                 next.writePage(identityPage);
                 kept = true;

@@ -122,8 +122,7 @@ public final class TakeOver implements AutoCloseable {
     }
 
     private RamIdentity identity() {
-        boolean file = machine.config.ram().backend() == RamConfig.Backend.FILE;
-        return file ? RamIdentity.read(machine.memory().regions().getFirst().fd()) : null;
+        return machine.ram.identity();
     }
 
     /** The machine, after {@link #prepare}; the caller's. */

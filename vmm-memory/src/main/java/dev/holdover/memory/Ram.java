@@ -39,6 +39,7 @@ public final class Ram implements AutoCloseable {
     private final RamConfig config;
     private final List<Piece> pieces = new ArrayList<>();
     private RamFile file;
+    private Mapping label;
     private GuestMemory memory;
 
     private Ram(RamConfig config) {
@@ -92,7 +93,7 @@ public final class Ram implements AutoCloseable {
             if (config.backend() == RamConfig.Backend.FILE && fds.size() == 1) {
                 next = 1;
                 ram.file = RamFile.adopt(config, fds.getFirst());
-                ram.map(ram.file.fd(), config.offset(), config.size(), Math.max(HUGE_PAGE, ram.file.pageSize()));
+                ram.mapFile();
             } else if (config.backend() == RamConfig.Backend.MEMFD) {
                 long sum = 0;
                 while (next < fds.size()) {
@@ -174,7 +175,14 @@ public final class Ram implements AutoCloseable {
 
     private void openFile(FdSets fdsets) {
         file = RamFile.open(config, fdsets);
+        mapFile();
+    }
+
+    private void mapFile() {
         map(file.fd(), config.offset(), config.size(), Math.max(HUGE_PAGE, file.pageSize()));
+        if (file.isDevice() && config.share()) {
+            label = file.mapLabel(config);
+        }
     }
 
     private void openAnonymous() {
@@ -387,6 +395,32 @@ public final class Ram implements AutoCloseable {
         return config;
     }
 
+    /** Whether RAM is a DAX device. */
+    public boolean isDevice() {
+        return file != null && file.isDevice();
+    }
+
+    /** What stands with RAM in a file; null if there is nothing, or it keeps none. */
+    public RamIdentity identity() {
+        if (label != null) {
+            return RamIdentity.readLabel(labelPage());
+        }
+        return file == null ? null : RamIdentity.read(file.fd());
+    }
+
+    /** Writes what stands with RAM in a file; false if it keeps none. */
+    public boolean writeIdentity(RamIdentity identity) {
+        if (label != null) {
+            return identity.writeLabel(labelPage());
+        }
+        return file != null && identity.write(file.fd());
+    }
+
+    private MemorySegment labelPage() {
+        MemorySegment all = label.segment();
+        return all.asSlice(all.byteSize() - RamConfig.PAGE, RamConfig.PAGE);
+    }
+
     /** Whether RAM lies in a file on storage: what the guest wrote outlives the host's kernel only after msync(2). */
     public boolean onRealFileSystem() {
         return file != null && config.share() && file.isOnStorage();
@@ -411,6 +445,9 @@ public final class Ram implements AutoCloseable {
             if (pieces.get(i).fd() != null) {
                 pieces.get(i).fd().close();
             }
+        }
+        if (label != null) {
+            label.close();
         }
         if (file != null) {
             file.close();

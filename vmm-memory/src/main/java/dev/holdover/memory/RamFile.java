@@ -5,6 +5,7 @@ import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.FileStat;
 import dev.holdover.linux.FileSystem;
+import dev.holdover.linux.Mapping;
 import dev.holdover.linux.VmmException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -25,6 +26,7 @@ final class RamFile implements AutoCloseable {
     private FileSystem fileSystem;
     private long pageSize = RamConfig.PAGE;
     private boolean device;
+    private long deviceSize;
     private boolean lockedOut;
 
     private RamFile(String path, Fd fd, boolean created) {
@@ -134,6 +136,7 @@ final class RamFile implements AutoCloseable {
             String sysfs = "/sys/dev/char/" + stat.major() + ":" + stat.minor();
             requireDax(sysfs);
             size = attribute(sysfs + "/size");
+            deviceSize = size;
             pageSize = attribute(sysfs + "/align");
         } else {
             throw notMemory();
@@ -225,6 +228,19 @@ final class RamFile implements AutoCloseable {
     /** Bytes that the mapping's address and size must be a multiple of. */
     long pageSize() {
         return pageSize;
+    }
+
+    boolean isDevice() {
+        return device;
+    }
+
+    /**
+     * Where a DAX device says which RAM it holds: its last 4 KiB, in a mapping of as little as it allows; null if guest RAM
+     * reaches that far.
+     */
+    Mapping mapLabel(RamConfig config) {
+        long last = (deviceSize / pageSize - 1) * pageSize;
+        return config.offset() + config.size() <= last ? Mapping.file(fd, last, pageSize, pageSize, true, true) : null;
     }
 
     /** Whether its pages are ordinary memory, which huge pages can be asked for. */

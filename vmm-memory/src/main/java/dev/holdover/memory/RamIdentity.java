@@ -102,6 +102,21 @@ public record RamIdentity(UUID id, long generation, Cause cause) {
         }
     }
 
+    /** What stands in a label, a page at the end of a DAX device, which keeps no attributes; null if there is nothing. */
+    static RamIdentity readLabel(MemorySegment label) {
+        return label.get(ValueLayout.JAVA_LONG, 0) == PAGE_MAGIC ? decode(label.asSlice(Long.BYTES)) : null;
+    }
+
+    /** Writes it to a label; false if something else stands there, another guest's RAM say: that is left alone. */
+    boolean writeLabel(MemorySegment label) {
+        if (label.get(ValueLayout.JAVA_LONG, 0) != PAGE_MAGIC && !isZero(label)) {
+            return false;
+        }
+        encode(label.asSlice(Long.BYTES));
+        label.set(ValueLayout.JAVA_LONG, 0, PAGE_MAGIC);
+        return true;
+    }
+
     /** A page of its own for what stands with RAM that takes no attribute along, as through a live update. */
     public static Fd newPage() {
         Fd page = Memfd.create("holdover-identity", PAGE);
@@ -145,13 +160,18 @@ public record RamIdentity(UUID id, long generation, Cause cause) {
         value.set(ValueLayout.JAVA_INT, 24, cause.code);
     }
 
-    /** Writes it to the file; false if the file system keeps no attributes (EOPNOTSUPP). Blocks as fsetxattr(2) does. */
+    /**
+     * Writes it to the file; false if the file system keeps no attributes (EOPNOTSUPP), or it is a device (EPERM). Blocks
+     * as fsetxattr(2) does.
+     */
     public boolean write(Fd file) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment value = arena.allocate(SIZE, 8);
             encode(value);
             long result = file.trySetAttribute(ATTRIBUTE, value);
-            if (Errno.EOPNOTSUPP.is(result) || Errno.ENOSPC.is(result)) {
+            if (Errno.EOPNOTSUPP.is(result)
+                    || Errno.ENOSPC.is(result)
+                    || (Errno.EPERM.is(result) && !file.stat().isRegular())) {
                 return false;
             }
             ErrnoException.check("fsetxattr " + file.name(), result);
@@ -161,7 +181,8 @@ public record RamIdentity(UUID id, long generation, Cause cause) {
 
     /**
      * A proof of a region's contents: for each sampled page its number (u32) and CRC32C (u32), little-endian. Reads by
-     * pread(2), so that no hole of the file is filled. The guest stands still.
+     * pread(2), so that no hole of the file is filled; a DAX device, which has neither, through its mapping. The guest
+     * stands still.
      */
     public static MemorySegment proof(GuestMemory.Region region) {
         MemorySegment proof = Arena.ofAuto().allocate(SAMPLES * 8L, 8);
@@ -214,7 +235,11 @@ public record RamIdentity(UUID id, long generation, Cause cause) {
     }
 
     private static void read(GuestMemory.Region region, long number, MemorySegment page) {
-        region.fd().readFully(page, region.fdOffset() + number * PAGE);
+        if (region.fd().stat().isCharacterDevice()) {
+            page.copyFrom(region.segment().asSlice(number * PAGE, PAGE));
+        } else {
+            region.fd().readFully(page, region.fdOffset() + number * PAGE);
+        }
     }
 
     private static boolean isZero(MemorySegment page) {
