@@ -408,12 +408,24 @@ public final class Ram implements AutoCloseable {
         return file == null ? null : RamIdentity.read(file.fd());
     }
 
-    /** Writes what stands with RAM in a file; false if it keeps none. */
+    /**
+     * Writes what stands with RAM in a file; false if it keeps none. What stood there before is what a state may name: on
+     * storage it must not come back when the host goes down, for the guest's stores may outlive that, and on DAX do. So
+     * this blocks as fsync(2) does then.
+     */
     public boolean writeIdentity(RamIdentity identity) {
         if (label != null) {
             return identity.writeLabel(labelPage());
         }
-        return file != null && identity.write(file.fd());
+        if (file == null) {
+            return false;
+        }
+        boolean replaces = onRealFileSystem() && RamIdentity.read(file.fd()) != null;
+        boolean kept = identity.write(file.fd());
+        if (kept && replaces) {
+            file.fd().sync();
+        }
+        return kept;
     }
 
     private MemorySegment labelPage() {
