@@ -9,6 +9,7 @@ CACHE=$HOLDOVER_CACHE/lab
 # Everything in the cache carries in its name what it was made from, so that two working trees can share it.
 hash_of() { sha256sum | cut -c1-12; }
 KERNEL_KEY=$(grep CONFIG_ "$LAB/kernel.config" | sort | hash_of)
+SYSTEMD_KEY=$(hash_of <"$LAB/systemd-root")
 INITRD_KEY=$(cat "$LAB/guest-init" "$LAB/setup" | hash_of)
 
 newest_in_cache() { # DIRECTORY-PATTERN
@@ -22,9 +23,11 @@ newest_qemu() {
 
 # Sets where setup left the kernels and the initramfs; fails if one of them is not there.
 find_cached() {
-    local kernel guest
+    local kernel guest systemd
     kernel=$(newest_in_cache "kernel-*-$KERNEL_KEY")
     guest=$(newest_in_cache 'linux-image-*-cloud-amd64')
+    systemd=$(newest_in_cache "systemd-*-$SYSTEMD_KEY")
+    SYSTEMD_ROOT=${systemd:+$CACHE/$systemd} # only lab/setup systemd makes it
     LAB_KERNEL=$CACHE/$kernel/bzImage
     GUEST_KERNEL=$CACHE/$guest/boot/vmlinuz-${guest#linux-image-}
     GUEST_INITRD=$CACHE/guest-initrd-${guest#linux-image-}-$INITRD_KEY.gz
