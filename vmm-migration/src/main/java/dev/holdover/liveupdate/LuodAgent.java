@@ -30,6 +30,7 @@ public final class LuodAgent implements Agent {
     }
 
     private final String path;
+    private final int firstWaitMillis;
     private final EventFd wake = new EventFd();
     private Thread thread;
     private volatile boolean closing;
@@ -53,7 +54,12 @@ public final class LuodAgent implements Agent {
     private List<TimelineEvent> stamps = List.of();
 
     public LuodAgent(String socket) {
+        this(socket, FIRST_WAIT_MILLIS);
+    }
+
+    LuodAgent(String socket, int firstWaitMillis) {
         this.path = socket;
+        this.firstWaitMillis = firstWaitMillis;
     }
 
     @Override
@@ -66,7 +72,7 @@ public final class LuodAgent implements Agent {
     public Session claim(String id) {
         SessionName.of(id); // tells what is wrong with it before luod does
         long deadline = System.nanoTime() + CLAIM_NANOS;
-        int wait = FIRST_WAIT_MILLIS;
+        int wait = firstWaitMillis;
         while (true) {
             try {
                 return tryClaim(id, deadline);
@@ -179,7 +185,7 @@ public final class LuodAgent implements Agent {
     }
 
     private void follow() {
-        int wait = FIRST_WAIT_MILLIS;
+        int wait = firstWaitMillis;
         while (!closing) {
             welcome = false;
             String why;
@@ -192,7 +198,7 @@ public final class LuodAgent implements Agent {
                 break;
             }
             lost(why);
-            wait = welcome ? FIRST_WAIT_MILLIS : Math.min(2 * wait, LONGEST_WAIT_MILLIS);
+            wait = welcome ? firstWaitMillis : Math.min(2 * wait, LONGEST_WAIT_MILLIS);
             pause(wait);
         }
         // Prepared only: given up. Ready: it goes along, whatever becomes of this process.

@@ -66,7 +66,7 @@ final class LuodAgentTarget {
     }
 
     private static void claim(String path) {
-        try (LuodAgent agent = new LuodAgent(path);
+        try (LuodAgent agent = new LuodAgent(path, 1);
                 Session session = agent.claim("vm1")) {
             if (session != null) {
                 session.retrieve(Tokens.STATE).close();
@@ -115,7 +115,7 @@ final class LuodAgentTarget {
     private static void subscribe(String path, byte[] script, Set<String> commands) throws InterruptedException {
         try (Server server = new Server(path, commands);
                 RecordingListener vmm = new RecordingListener(1)) {
-            LuodAgent agent = new LuodAgent(path);
+            LuodAgent agent = new LuodAgent(path, 1);
             agent.subscribe("vm1", vmm);
             server.play(script);
             // A client that ends when it is ready leaves its session to luod; it has yet to see that this one is gone.
