@@ -218,7 +218,7 @@ class HostileClientTest {
             other.say("{\"cmd\": \"" + "é".repeat(1500) + "\"}");
             assertThat(other.read()).startsWith("{\"event\": \"ERROR\"").hasSizeLessThan(LineSocket.MAX_LINE);
         }
-        // Half of it is what SUBSCRIBED and SESSION have room for, if every character is escaped.
+        // As long as an id may be of which every character is escaped.
         for (String id : List.of("é".repeat(500), "\\u0001".repeat(500))) {
             try (PlainClient client = new PlainClient(path)) {
                 client.say("{\"cmd\": \"SUBSCRIBE\", \"id\": \"" + id + "\", \"version\": 1}");
