@@ -207,10 +207,16 @@ public final class Incoming implements AutoCloseable {
         if (ram.backend() != RamConfig.Backend.FILE || !ram.share()) {
             throw refused("its RAM was left in place and this RAM is new; name where it is with --ram mem-path=PATH");
         }
-        if (!FdSets.isFdSet(ram.memPath()) && !Files.isRegularFile(Path.of(ram.memPath()))) {
-            boolean gone = !Files.exists(Path.of(ram.memPath()));
-            throw refused("its RAM was left in " + ram.memPath() + ", which is "
-                    + (gone ? Errno.ENOENT.name() + " (" + Errno.ENOENT.text() + ")" : "no file")
+        if (FdSets.isFdSet(ram.memPath())) {
+            return;
+        }
+        // Here and not when it is opened, which would make a file. What else is no RAM is told there: it may be a
+        // device.
+        Path path = Path.of(ram.memPath());
+        boolean gone = !Files.exists(path);
+        if (gone || Files.isDirectory(path)) {
+            throw refused("its RAM was left in " + path + ", which is "
+                    + (gone ? Errno.ENOENT.name() + " (" + Errno.ENOENT.text() + ")" : "a directory")
                     + "; name where it is now with --ram mem-path=PATH");
         }
     }

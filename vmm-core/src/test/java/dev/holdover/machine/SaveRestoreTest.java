@@ -266,6 +266,21 @@ class SaveRestoreTest {
     }
 
     @Test
+    void ramMayBeADeviceIfItIsDax() throws Exception {
+        saveOnce();
+        Files.delete(ram);
+        Files.createSymbolicLink(ram, Path.of("/dev/null"));
+        assertThatThrownBy(() -> restore(false))
+                .isInstanceOf(VmmException.class)
+                .hasMessageContaining("nor a DAX device");
+        Files.delete(ram);
+        Files.createSymbolicLink(ram, dir);
+        assertThatThrownBy(() -> restore(false))
+                .isInstanceOf(RestoreRefused.class)
+                .hasMessageContaining("a directory");
+    }
+
+    @Test
     void aDamagedStateIsRefusedAndItsRamLeftAlone() throws Exception {
         saveOnce();
         byte[] good = Files.readAllBytes(state);
