@@ -43,6 +43,16 @@ public sealed interface Session extends AutoCloseable permits KernelSession, Hel
     /** Gives a file back, as a descriptor of its own each time. ENOENT: no such token. EINVAL: an outgoing session. */
     Fd retrieve(long token);
 
+    /** Whether it waits for the next kernel, where alone its files come back. Asking changes nothing. */
+    default boolean isOutgoing() {
+        try {
+            retrieve(Tokens.NONE).close();
+            return false;
+        } catch (SessionException e) {
+            return e.errno() == Errno.EINVAL;
+        }
+    }
+
     /** Ends an incoming session: what is not retrieved is freed. A second time does nothing. EINVAL: an outgoing one. */
     void finish();
 

@@ -48,7 +48,11 @@ public final class SystemdAgent extends OwnAgent {
         return "systemd";
     }
 
-    /** Once for an id. systemd keeps its reference until {@link #finish}, and passes it to a VMM that is started anew. */
+    /**
+     * Once for an id. systemd keeps its reference until {@link #finish}, and passes it to a VMM that is started anew. A
+     * session that waits for the next kernel is given up: its unit was stopped while a kernel was loaded, and somebody
+     * starts it without a kexec.
+     */
     @Override
     public Session claim(String id) {
         if (environment.get("NOTIFY_SOCKET") == null) {
@@ -65,7 +69,16 @@ public final class SystemdAgent extends OwnAgent {
                 }
                 Fd fd = Fd.adopt(FIRST_FD + i, "the session of " + id);
                 fd.setCloseOnExec(true);
-                return Session.of(fd);
+                Session session = Session.of(fd);
+                if (!session.isOutgoing()) {
+                    return session;
+                }
+                System.err.println("vmm: the guest " + id + " was preserved for the next kernel, but no kexec came: it"
+                        + " is given up");
+                try (session) {
+                    release(id);
+                }
+                return null;
             }
         }
         return null;

@@ -5,6 +5,7 @@ package dev.holdover.liveupdate;
  * number once given keeps its meaning for ever.
  *
  * <pre>
+ * 0x0000            no file
  * 0x0001            the manifest of luod's own session (luod-internal)
  * 0x1000 .. 0x1fff  RAM, region i at 0x1000 + i
  * 0x2000            the state: vmstate in a memfd
@@ -17,6 +18,7 @@ public final class Tokens {
     public static final long STATE = 0x2000;
     public static final long IDENTITY = 0x2001;
 
+    static final long NONE = 0;
     static final long LUOD_REGISTRY = 0x0001;
 
     private static final long RAM = 0x1000;

@@ -129,37 +129,67 @@ class SystemdAgentTest {
     /** The whole way in: the descriptor that was passed, by its name, FINISH, and out of the store. */
     @Test
     void whatWasPassedIsClaimedByItsName() {
-        EventLoop loop = new EventLoop("held", cause -> {});
-        HoldBackend backend = new HoldBackend(loop, () -> {});
-        Fd[] lent = new Fd[1];
-        loop.runAndWait(() -> {
-            Holding session = backend.create("vm1");
-            backend.turned(session);
-            lent[0] = session.lend();
-        });
-        // It goes to fd 3 + i only in a process of systemd's; here i is chosen so that this is it.
-        int i = lent[0].number() - 3;
-        Fd passed = lent[0].renamed("passed");
-        Map<String, String> listen = Map.of(
-                "LISTEN_FDS", Integer.toString(i + 1),
-                "LISTEN_PID", Long.toString(ProcessHandle.current().pid()),
-                "LISTEN_FDNAMES", "other:".repeat(i) + "vm1");
-        StringBuilder inherited = new StringBuilder();
-        for (int fd = 3; fd <= passed.number(); fd++) {
-            inherited.append(inherited.isEmpty() ? "" : ",").append(fd);
+        try (Passed passed = new Passed(true)) {
+            SystemdAgent agent = passed.agent();
+            assertThat(agent.claim("vm2")).isNull();
+            Session session = agent.claim("vm1");
+            assertThat(session.name()).isEqualTo("vm1");
+            assertThat(Fd.isOpenAcrossExec(session.fd().number())).isFalse();
+            assertThatThrownBy(() -> agent.claim("vm1")).hasMessageContaining("restart the unit to get it again");
+            agent.finish("vm1", session);
+            agent.release("x"); // with a barrier: all before it is worked through
+            assertThat(manager.messages).contains("FDSTOREREMOVE=1 FDNAME=vm1");
+            assertThat(session.fd().isClosed()).isTrue();
         }
-        SystemdAgent agent = agent(listen, inherited.toString());
-        assertThat(agent.claim("vm2")).isNull();
-        Session session = agent.claim("vm1");
-        assertThat(session.name()).isEqualTo("vm1");
-        assertThat(Fd.isOpenAcrossExec(session.fd().number())).isFalse();
-        assertThatThrownBy(() -> agent.claim("vm1")).hasMessageContaining("restart the unit to get it again");
-        agent.finish("vm1", session);
-        agent.release("x"); // with a barrier: all before it is worked through
-        assertThat(manager.messages).contains("FDSTOREREMOVE=1 FDNAME=vm1");
-        assertThat(session.fd().isClosed()).isTrue();
-        loop.runAndWait(backend::close);
-        loop.close();
+    }
+
+    /** The unit was stopped while a kernel was loaded, and is started under the same kernel: nobody gets that guest back. */
+    @Test
+    void aSessionThatWaitsForTheNextKernelIsGivenUp() {
+        try (Passed passed = new Passed(false)) {
+            assertThat(passed.agent().claim("vm1")).isNull();
+            assertThat(manager.messages).containsExactly("FDSTOREREMOVE=1 FDNAME=vm1", "BARRIER=1");
+            assertThat(Path.of("/proc/self/fd/" + passed.number)).doesNotExist();
+        }
+    }
+
+    /** The session vm1, as systemd passes it to a process. */
+    private final class Passed implements AutoCloseable {
+        private final EventLoop loop = new EventLoop("held", cause -> {});
+        private final HoldBackend backend = new HoldBackend(loop, () -> {});
+        final int number;
+
+        Passed(boolean incoming) {
+            Fd[] lent = new Fd[1];
+            loop.runAndWait(() -> {
+                Holding session = backend.create("vm1");
+                if (incoming) {
+                    backend.turned(session);
+                }
+                lent[0] = session.lend();
+            });
+            number = lent[0].renamed("passed").number();
+        }
+
+        SystemdAgent agent() {
+            // It goes to fd 3 + i only in a process of systemd's; here i is chosen so that this is it.
+            int i = number - 3;
+            Map<String, String> listen = Map.of(
+                    "LISTEN_FDS", Integer.toString(i + 1),
+                    "LISTEN_PID", Long.toString(ProcessHandle.current().pid()),
+                    "LISTEN_FDNAMES", "other:".repeat(i) + "vm1");
+            StringBuilder inherited = new StringBuilder();
+            for (int fd = 3; fd <= number; fd++) {
+                inherited.append(inherited.isEmpty() ? "" : ",").append(fd);
+            }
+            return SystemdAgentTest.this.agent(listen, inherited.toString());
+        }
+
+        @Override
+        public void close() {
+            loop.runAndWait(backend::close);
+            loop.close();
+        }
     }
 
     @Test
