@@ -77,7 +77,7 @@ final class DemoCommand implements Callable<Integer> {
         try (FdSets none = new FdSets();
                 Fd image = image();
                 Machine machine = new Machine(config(image), none)) {
-            Rehearsal.atLeast(REHEARSALS);
+            Rehearsal.upTo(REHEARSALS);
             say("a guest with 1 GiB of RAM in a memfd boots in this one (pid "
                     + ProcessHandle.current().pid() + "); its own words follow");
             GuestMemory memory = machine.memory();

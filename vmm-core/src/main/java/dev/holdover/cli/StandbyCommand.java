@@ -80,7 +80,7 @@ final class StandbyCommand implements Callable<Integer>, PlainArguments.Reader {
             SocketFile itsControl;
             try (SocketFile socket = SocketFile.listen("the stand-by socket", UnixSocket.Kind.SEQPACKET, listen)) {
                 Thread leave = closeOnSignal(socket, ownControl);
-                Rehearsal.atLeast(REHEARSALS);
+                Rehearsal.upTo(REHEARSALS);
                 System.err.println("vmm standby: ready on " + listen);
                 TakeOver takeOver = accept(socket.listener());
                 while (!take(takeOver)) {

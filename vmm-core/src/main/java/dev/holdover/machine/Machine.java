@@ -621,7 +621,7 @@ public final class Machine implements AutoCloseable {
     public HandOverReport handOver(String path, SocketFile control) {
         SavePlan.requireShared(config.ram());
         try (HandOverConnection peer = HandOverConnection.connect(path)) {
-            Rehearsal.atLeast(REHEARSALS);
+            Rehearsal.upTo(REHEARSALS);
             return new HandOver(this, peer).run(control);
         }
     }

@@ -503,9 +503,9 @@ class HandOverTest {
 
     @Test
     void nothingIsLeftBehind() throws Exception {
-        Rehearsal.atLeast(3);
+        Rehearsal.upTo(3);
         Footprint before = Footprint.now();
-        Rehearsal.atLeast(33);
+        Rehearsal.upTo(33);
         Footprint after = Footprint.now();
         assertThat(after.descriptors()).as("descriptors").isEqualTo(before.descriptors());
         assertThat(after.mappings()).as("mappings").isLessThan(before.mappings() + 40);
