@@ -236,8 +236,8 @@ class HostileClientTest {
     /** Each claim is answered by a descriptor, which luod has the other end of. */
     @Test
     void aClientThatClaimsAgainAndAgainTakesNoMoreDescriptorsThanItMay() throws Exception {
-        turnOne();
         int before = LuodMain.fds().size();
+        turnOne();
         try (UnixSocket greedy = UnixSocket.connect(UnixSocket.Kind.STREAM, path);
                 Arena arena = Arena.ofConfined()) {
             greedy.setTimeout(5_000);
