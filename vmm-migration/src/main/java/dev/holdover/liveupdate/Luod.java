@@ -806,6 +806,12 @@ public final class Luod implements AutoCloseable {
         return ids;
     }
 
+    /** Waits until what clients have begun so far is done on both threads. */
+    void awaitTasks() {
+        worker.runAndWait(() -> {});
+        loop.runAndWait(() -> {});
+    }
+
     /** Aborts an update that runs, ends all connections, and removes the socket. Once. */
     @Override
     public void close() {

@@ -47,6 +47,7 @@ final class LuodTarget {
                     for (byte[] step : FuzzScript.steps(script)) {
                         clients.play(step);
                         control.status(); // others are served, and the step was seen
+                        luod.awaitTasks(); // so that an input does the same each time
                     }
                 }
                 awaitIdle(control, idle);
