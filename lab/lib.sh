@@ -12,6 +12,7 @@
 #   next_stage_load              loads the kernel of the next stage
 #   next_stage COMMAND...        runs what kexecs, and waits for the end of this kernel
 #   java_source NAME ARGUMENT...  runs lab/NAME.java, compiled by lab/run, against the VMM's classes
+#   on_failure                   if a scenario defines it: brings what it has into $WORK/NAME.errors, whose end is shown
 #   eventually SECONDS COMMAND... repeats a command until it succeeds
 #
 # LAB_VMM=qemu drives QEMU's microvm under the same KVM instead of ./vmm: the reference when a scenario is in doubt.
@@ -54,6 +55,7 @@ at_exit() {
     [ "$code" = 0 ] || [ "$FAILED" -gt 0 ] || fail "the scenario ended with status $code"
     [ "$LAB_STAGE" = "$LAB_STAGES" ] || [ "$FAILED" -gt 0 ] || fail "the scenario ended in stage $LAB_STAGE of $LAB_STAGES"
     [ "$FAILED" -gt 0 ] || exit 0
+    ! declare -F on_failure >/dev/null || on_failure || true
     local file
     for file in "$WORK"/*.console "$WORK"/*.errors; do
         [ -s "$file" ] || continue
