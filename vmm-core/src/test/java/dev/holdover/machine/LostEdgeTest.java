@@ -47,10 +47,13 @@ class LostEdgeTest {
         }
     }
 
-    /** A client of the machine's serial port, which has accepted it: what the guest writes before is dropped. */
-    private static UnixSocket connected(String path) throws Exception {
+    /** A client of the machine's serial port, which serves it: what the guest writes before is dropped. */
+    private static UnixSocket connected(Machine machine, String path) throws Exception {
         UnixSocket client = UnixSocket.connect(UnixSocket.Kind.STREAM, path);
         Guest.await("the connection is accepted", () -> isAccepted(path));
+        // It is served in the same turn of the port's loop, which this waits for.
+        machine.devices.serial().holdClients();
+        machine.devices.serial().resume();
         return client;
     }
 
@@ -75,7 +78,7 @@ class LostEdgeTest {
         String state = directory.resolve("state").toString();
         Guest guest = Guest.named("uart.elf", directory).ram("16M", null).serial("unix:" + serial);
         try (Machine machine = guest.machine();
-                UnixSocket client = connected(serial)) {
+                UnixSocket client = connected(machine, serial)) {
             machine.resume();
             awaitText(client, READY);
             machine.save(state, new SaveOptions(false, false));
@@ -86,7 +89,7 @@ class LostEdgeTest {
             byte lastIrr = pic.get(ValueLayout.JAVA_BYTE, PIC_LAST_IRR);
             pic.set(ValueLayout.JAVA_BYTE, PIC_LAST_IRR, (byte) (lastIrr | COM1));
             try (Machine machine = Machine.restore(incoming.config(), fdsets, incoming);
-                    UnixSocket client = connected(serial);
+                    UnixSocket client = connected(machine, serial);
                     Arena arena = Arena.ofConfined()) {
                 machine.resume();
                 assertThat(client.trySend(arena.allocateFrom("a").asSlice(0, 1), List.of()))
