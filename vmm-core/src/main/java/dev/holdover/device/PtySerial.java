@@ -63,11 +63,6 @@ final class PtySerial extends SerialBackend {
     }
 
     @Override
-    EventLoop loop() {
-        return loop;
-    }
-
-    @Override
     public void parts(List<Part> to) {
         to.add(new Part(Part.Role.SERIAL_OUTPUT, pty.path(), pty.controller()));
         to.add(new Part(Part.Role.SERIAL_TERMINAL, "", terminal));
@@ -106,12 +101,7 @@ final class PtySerial extends SerialBackend {
     @Override
     void stop() {
         if (input != null) {
-            loop.runAndWait(new Runnable() {
-                @Override
-                public void run() {
-                    input.detach();
-                }
-            });
+            input.detach();
         }
     }
 

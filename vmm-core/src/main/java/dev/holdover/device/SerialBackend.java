@@ -103,20 +103,9 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
     /** Lets {@code input} come from {@code source}, now or when this is {@link #taken}. */
     final void attach(SerialInput input, Fd source) {
         if (givenAway) {
-            // On the loop, whose thread takes a while to start.
-            loop().runAndWait(new Runnable() {
-                @Override
-                public void run() {
-                    input.rest(source);
-                }
-            });
+            input.rest(source);
         } else {
-            loop().run(new Runnable() {
-                @Override
-                public void run() {
-                    input.attach(source);
-                }
-            });
+            input.attach(source);
         }
     }
 
@@ -133,27 +122,16 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
     /** The descriptors it lives on, to be handed to another process; they stay open here. */
     public void parts(List<Part> to) {}
 
-    /** On what its input comes, null where none comes. */
-    EventLoop loop() {
-        return null;
-    }
-
     /**
      * Lets no new client in until {@link #resume}: who comes waits, for this process or the one that is given the {@link
      * #parts}. Any thread but the loop's.
      */
     public void holdClients() {}
 
-    /** Brings no more input until {@link #resume}, nor new clients. Any thread but the loop's. */
-    public void suspendInput() {
-        SerialInput suspended = input();
-        if (suspended != null) {
-            loop().runAndWait(new Runnable() {
-                @Override
-                public void run() {
-                    suspended.suspend();
-                }
-            });
+    /** Brings no more input until {@link #resume}. Any thread but the loop's. */
+    public final void suspendInput() {
+        if (input() != null) {
+            input().suspend();
         }
     }
 
@@ -166,18 +144,17 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
     }
 
     /** Goes on after {@link #suspend}: the guest was not handed over. */
-    public void resume() {
+    public final void resume() {
+        resume(NOTHING);
+    }
+
+    /** Likewise, with input that was read before: it comes first. */
+    void resume(MemorySegment inputBefore) {
         if (writer() != null) {
             writer().resume();
         }
-        SerialInput resumed = input();
-        if (resumed != null) {
-            loop().run(new Runnable() {
-                @Override
-                public void run() {
-                    resumed.resume();
-                }
-            });
+        if (input() != null) {
+            input().resume(inputBefore);
         }
     }
 
@@ -202,16 +179,7 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
 
     /** Begins to bring input after {@link #taken}: first what the process before had read; the guest may run already. */
     public final void takenInput(MemorySegment before) {
-        SerialInput taken = input();
-        if (taken != null) {
-            loop().run(new Runnable() {
-                @Override
-                public void run() {
-                    taken.preload(before);
-                }
-            });
-        }
-        resume();
+        resume(before);
     }
 
     /** Whether what it lives on is another process's, and is to be left as it is. */

@@ -11,7 +11,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
- * Brings bytes from a descriptor to a serial port as fast as the guest reads them. On the thread of its
+ * Brings bytes from a descriptor to a serial port as fast as the guest reads them, on the thread of its
  * {@link EventLoop}.
  */
 final class SerialInput {
@@ -67,48 +67,83 @@ final class SerialInput {
         });
     }
 
-    /** Reads from {@code fd} from now on. */
+    /** Reads from {@code fd} from now on; is not waited for. Any thread. */
     void attach(Fd fd) {
+        loop.run(new Runnable() {
+            @Override
+            public void run() {
+                read(fd);
+            }
+        });
+    }
+
+    /** Reads from {@code fd} after the next {@link #resume}; the loop, whose thread takes a while to start, runs then. */
+    void rest(Fd fd) {
+        loop.runAndWait(new Runnable() {
+            @Override
+            public void run() {
+                suspended = fd;
+            }
+        });
+    }
+
+    /** Lets go of the source; what was read ahead still goes to the guest. Any thread. */
+    void detach() {
+        loop.runAndWait(new Runnable() {
+            @Override
+            public void run() {
+                unwatch();
+                source = null;
+            }
+        });
+    }
+
+    /** Reads no more until {@link #resume}; what was read ahead is kept. Any thread. */
+    void suspend() {
+        loop.runAndWait(new Runnable() {
+            @Override
+            public void run() {
+                unwatch();
+                suspended = source;
+                source = null;
+            }
+        });
+    }
+
+    /**
+     * Goes on after {@link #suspend}; is not waited for. Any thread.
+     *
+     * @param before bytes, at most 64 KiB, that come in front of all that is read, if nothing was read yet
+     */
+    void resume(MemorySegment before) {
+        loop.run(new Runnable() {
+            @Override
+            public void run() {
+                if (before.byteSize() > 0) {
+                    preload(before);
+                }
+                if (suspended != null) {
+                    read(suspended);
+                    suspended = null;
+                }
+            }
+        });
+    }
+
+    private void read(Fd fd) {
         source = fd;
         alwaysReady = false;
         pump();
     }
 
-    /** Reads from {@code fd} after the next {@link #resume}; before anything else. */
-    void rest(Fd fd) {
-        suspended = fd;
-    }
-
-    /** Lets go of the source; what was read ahead still goes to the guest. */
-    void detach() {
-        unwatch();
-        source = null;
-    }
-
-    /** Reads no more until {@link #resume}; what was read ahead is kept. */
-    void suspend() {
-        unwatch();
-        suspended = source;
-        source = null;
-    }
-
-    /** Goes on after {@link #suspend}. */
-    void resume() {
-        if (suspended != null) {
-            attach(suspended);
-            suspended = null;
-        }
-    }
-
-    /** What was read and the guest has not taken. */
-    MemorySegment pending() {
-        return MemorySegment.ofArray(Arrays.copyOfRange(pending, from, to));
-    }
-
-    /** Puts bytes, at most 64 KiB, in front of all that will be read; before the first of them is. */
-    void preload(MemorySegment bytes) {
+    private void preload(MemorySegment bytes) {
         to = (int) Math.min(bytes.byteSize(), CAPACITY);
         MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, 0, pending, 0, to);
+    }
+
+    /** What was read and the guest has not taken; while it is suspended. */
+    MemorySegment pending() {
+        return MemorySegment.ofArray(Arrays.copyOfRange(pending, from, to));
     }
 
     private void pump() {

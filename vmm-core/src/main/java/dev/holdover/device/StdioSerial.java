@@ -56,11 +56,6 @@ final class StdioSerial extends SerialBackend {
         return input;
     }
 
-    @Override
-    EventLoop loop() {
-        return loop;
-    }
-
     /** A terminal's input stays here: another process of another job would be stopped for reading it. */
     @Override
     public void parts(List<Part> to) {
@@ -140,12 +135,7 @@ final class StdioSerial extends SerialBackend {
     @Override
     void stop() {
         if (input != null) {
-            loop.runAndWait(new Runnable() {
-                @Override
-                public void run() {
-                    input.detach();
-                }
-            });
+            input.detach();
         }
     }
 

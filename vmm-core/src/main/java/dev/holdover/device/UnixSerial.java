@@ -9,6 +9,7 @@ import dev.holdover.linux.Fd;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -88,11 +89,6 @@ final class UnixSerial extends SerialBackend {
     }
 
     @Override
-    EventLoop loop() {
-        return loop;
-    }
-
-    @Override
     public void holdClients() {
         loop.runAndWait(new Runnable() {
             @Override
@@ -104,14 +100,8 @@ final class UnixSerial extends SerialBackend {
     }
 
     @Override
-    public void suspendInput() {
-        holdClients();
-        super.suspendInput();
-    }
-
-    @Override
-    public void resume() {
-        super.resume();
+    void resume(MemorySegment inputBefore) {
+        super.resume(inputBefore);
         loop.run(new Runnable() {
             @Override
             public void run() {
