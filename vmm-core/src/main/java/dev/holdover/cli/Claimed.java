@@ -43,7 +43,7 @@ final class Claimed {
                     }
                     Stranded.Order order = strand(name, session, e, none, control);
                     if (order != Stranded.Order.RETRY) {
-                        return leave(name, session, order);
+                        return leave(agent, name, session, order);
                     }
                 }
             }
@@ -90,14 +90,13 @@ final class Claimed {
         }
     }
 
-    private static int leave(String name, Session session, Stranded.Order order) {
+    private static int leave(Agent agent, String name, Session session, Stranded.Order order) {
         if (order == Stranded.Order.LEAVE) {
             System.err.println("vmm restore: another VMM has restored the guest " + name);
             session.close();
             return ExitCode.OK;
         }
-        session.finish();
-        session.close();
+        agent.finish(name, session);
         System.err.println("vmm restore: the guest " + name + " was given up");
         return ExitCode.FAILED;
     }

@@ -29,10 +29,11 @@ final class LiveUpdateOption {
 
     /** As the other, for a guest that boots: there is nothing to take from anybody. */
     static Agent agentOfNewGuest(String text, String name) {
-        if (agent(text, name) instanceof DeviceAgent device && device.hasHolder()) {
+        Agent agent = agent(text, name);
+        if (agent instanceof DeviceAgent device && device.hasHolder()) {
             throw new UsageException("--live-update " + text + ": holder= goes with ./vmm restore only");
         }
-        return agent(text, name);
+        return agent;
     }
 
     private static Agent parse(String text) {

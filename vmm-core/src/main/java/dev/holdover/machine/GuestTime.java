@@ -5,6 +5,7 @@ import dev.holdover.kvm.KvmVm;
 import dev.holdover.kvm.state.Msrs;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.kvm.state.VmState;
+import dev.holdover.vmstate.TimelineEvent;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -71,7 +72,7 @@ final class GuestTime {
         int khz = first.tscKhz();
         long real = (clock.get(ValueLayout.JAVA_INT, FLAGS) & KVM_CLOCK_REALTIME) == 0
                 ? 0
-                : Math.max(0, Stamp.realtime() - clock.get(ValueLayout.JAVA_LONG, REALTIME));
+                : Math.max(0, TimelineEvent.realtimeNow() - clock.get(ValueLayout.JAVA_LONG, REALTIME));
         long byTsc = nanos(now - then, khz);
         boolean trusted = then != 0 && now >= then && (real == 0 || Math.abs(byTsc - real) < TRUSTED_NANOS);
         // Else the guest's TSC goes on by as much as real time has.

@@ -670,7 +670,7 @@ public final class Machine implements AutoCloseable {
 
     /** A phase is reached now. vCPUs are parked, or have run at least once. */
     TimelineEvent stamp(Phase phase) {
-        return new TimelineEvent(phase.code(), System.nanoTime(), Stamp.realtime(), hostTsc());
+        return new TimelineEvent(phase.code(), System.nanoTime(), TimelineEvent.realtimeNow(), hostTsc());
     }
 
     void stamp(Timeline to, Phase phase) {

@@ -9,6 +9,9 @@ import dev.holdover.memory.Ram;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.vmstate.Phase;
 import dev.holdover.vmstate.TimelineEvent;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
@@ -55,16 +58,16 @@ public final class Retrieval {
      * @throws RestoreRefused if the state was used, or does not fit
      */
     public Machine machine(UnaryOperator<MachineConfig> override, FdSets fdsets) {
-        TimelineEvent claimed = Stamp.withoutTsc(Phase.CLAIMED);
+        TimelineEvent claimed = TimelineEvent.now(Phase.CLAIMED);
         try (Fd state = session.retrieve(Tokens.STATE)) {
             Fd page = session.retrieve(Tokens.IDENTITY);
             try (Incoming incoming = Incoming.ofSession(state, page, session.name())) {
-                TimelineEvent stateRetrieved = Stamp.withoutTsc(Phase.STATE_RETRIEVED);
+                TimelineEvent stateRetrieved = TimelineEvent.now(Phase.STATE_RETRIEVED);
                 Ram ram = ram(incoming.config().ram());
-                TimelineEvent ramRetrieved = Stamp.withoutTsc(Phase.RAM_RETRIEVED);
+                TimelineEvent ramRetrieved = TimelineEvent.now(Phase.RAM_RETRIEVED);
                 machine = Machine.retrieve(override.apply(incoming.config()), fdsets, incoming, ram, page);
                 timeline.addAll(incoming.state().timeline().events());
-                TimelineEvent boot = Stamp.ofBoot();
+                TimelineEvent boot = kernelUp();
                 if (!timeline.isEmpty() && boot.realtime() > timeline.getLast().realtime() - RTC_GRAIN) {
                     addAgentStamps(true);
                     timeline.add(boot); // not if its VMM alone was replaced
@@ -79,6 +82,18 @@ public final class Retrieval {
                 page.close();
                 throw e;
             }
+        }
+    }
+
+    /** When this kernel began, by its own uptime. */
+    private static TimelineEvent kernelUp() {
+        long now = TimelineEvent.realtimeNow();
+        try {
+            String uptime = Files.readString(Path.of("/proc/uptime"));
+            double seconds = Double.parseDouble(uptime.substring(0, uptime.indexOf(' ')));
+            return new TimelineEvent(Phase.KERNEL_UP.code(), 0, now - (long) (seconds * 1e9), 0);
+        } catch (IOException | NumberFormatException e) {
+            return new TimelineEvent(Phase.KERNEL_UP.code(), 0, now, 0);
         }
     }
 

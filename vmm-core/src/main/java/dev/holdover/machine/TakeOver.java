@@ -73,7 +73,7 @@ public final class TakeOver implements AutoCloseable {
                 machine = Machine.prepare(
                         draft.config(), draft, takeRam(draft.config().ram()), parts);
             }
-            machine.ramIdentity = identity();
+            machine.ramIdentity = machine.ram.identity();
             if (!parts.isEmpty()) {
                 throw new VmmException("a descriptor was handed over that nothing here needs: "
                         + parts.getFirst().role());
@@ -119,10 +119,6 @@ public final class TakeOver implements AutoCloseable {
             fds.add(fd);
         }
         return Ram.adopt(config, fds, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
-    }
-
-    private RamIdentity identity() {
-        return machine.ram.identity();
     }
 
     /** The machine, after {@link #prepare}; the caller's. */

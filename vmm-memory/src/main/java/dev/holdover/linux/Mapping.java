@@ -31,10 +31,6 @@ public final class Mapping implements AutoCloseable {
     private final MemorySegment segment;
     private final String name;
 
-    private Mapping(long address, long size, String name) {
-        this(Arena.ofShared(), address, size, name);
-    }
-
     @SuppressWarnings("restricted")
     private Mapping(Arena arena, long address, long size, String name) {
         this.arena = arena;
@@ -61,25 +57,27 @@ public final class Mapping implements AutoCloseable {
 
     private static Mapping file(Fd fd, long offset, long size, long alignment, int flags, boolean writable) {
         int prot = PROT_READ | (writable ? PROT_WRITE : 0);
-        return new Mapping(
-                map(size, alignment, prot, flags, fd.number(), offset, "mmap " + fd.name()), size, fd.name());
+        long address = map(size, alignment, prot, flags, fd.number(), offset, "mmap " + fd.name());
+        return new Mapping(Arena.ofShared(), address, size, fd.name());
     }
 
     /** Maps private anonymous memory, zeroed, aligned as asked. */
     public static Mapping anonymous(long size, long alignment) {
-        int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-        return new Mapping(
-                map(size, alignment, PROT_READ | PROT_WRITE, flags, -1, 0, "mmap"), size, "anonymous memory");
+        return anonymous(Arena.ofShared(), size, alignment);
     }
 
     /**
-     * Private anonymous memory, zeroed, for the calling thread alone, which also closes it: that does not wait until no
-     * thread of the JVM is in the middle of an access.
+     * As {@link #anonymous}, for the calling thread alone, which also closes it: that does not wait until no thread of
+     * the JVM is in the middle of an access.
      */
     public static Mapping ofThread(long size) {
+        return anonymous(Arena.ofConfined(), size, 1);
+    }
+
+    private static Mapping anonymous(Arena arena, long size, long alignment) {
         int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-        long address = map(size, 1, PROT_READ | PROT_WRITE, flags, -1, 0, "mmap");
-        return new Mapping(Arena.ofConfined(), address, size, "anonymous memory");
+        long address = map(size, alignment, PROT_READ | PROT_WRITE, flags, -1, 0, "mmap");
+        return new Mapping(arena, address, size, "anonymous memory");
     }
 
     private static long map(long size, long alignment, int prot, int flags, int fd, long offset, String call) {

@@ -154,7 +154,7 @@ public final class Luod implements AutoCloseable {
         }
         Registry left = Registry.read(registry);
         List<TimelineEvent> stamped = new ArrayList<>(left.stamps());
-        stamped.add(Registry.stamp(Phase.AGENT_UP));
+        stamped.add(TimelineEvent.now(Phase.AGENT_UP));
         Registry taken = new Registry(left.sessions(), stamped);
         write(taken);
         return taken;
@@ -768,7 +768,7 @@ public final class Luod implements AutoCloseable {
             entries.add(new Registry.Entry(participant.id, participant.uid));
         }
         tellWatchers("TURNING", Map.of());
-        byte[] registry = new Registry(entries, List.of(Registry.stamp(Phase.REBOOT))).write();
+        byte[] registry = new Registry(entries, List.of(TimelineEvent.now(Phase.REBOOT))).write();
         worker.run(() -> {
             try {
                 backend.turn(registry);

@@ -6,7 +6,6 @@ import dev.holdover.linux.VmmException;
 import dev.holdover.vmstate.Phase;
 import dev.holdover.vmstate.TimelineEvent;
 import java.nio.charset.StandardCharsets;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -60,13 +59,6 @@ record Registry(List<Entry> sessions, List<TimelineEvent> stamps) {
             throw new VmmException("luod's registry cannot be read: " + e.getMessage(), e);
         }
         throw new VmmException("luod's registry cannot be read: it has no list of sessions");
-    }
-
-    /** When a phase is reached that luod knows of: now, without the host's TSC, which only a VM tells. */
-    static TimelineEvent stamp(Phase phase) {
-        Instant now = Instant.now();
-        return new TimelineEvent(
-                phase.code(), System.nanoTime(), now.getEpochSecond() * 1_000_000_000L + now.getNano(), 0);
     }
 
     static List<Object> stampsAsJson(List<TimelineEvent> stamps) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.holdover.linux.VmmException;
 import dev.holdover.vmstate.Phase;
+import dev.holdover.vmstate.TimelineEvent;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -22,7 +23,7 @@ class RegistryTest {
     @Test
     void whatIsWrittenIsRead() {
         Registry registry =
-                new Registry(ENTRIES, List.of(Registry.stamp(Phase.REBOOT), Registry.stamp(Phase.AGENT_UP)));
+                new Registry(ENTRIES, List.of(TimelineEvent.now(Phase.REBOOT), TimelineEvent.now(Phase.AGENT_UP)));
         assertThat(Registry.read(registry.write())).isEqualTo(registry);
     }
 
