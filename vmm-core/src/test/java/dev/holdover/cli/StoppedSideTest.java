@@ -2,19 +2,16 @@ package dev.holdover.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.Letters;
+import dev.holdover.Relay;
 import dev.holdover.linux.Epoll;
-import dev.holdover.linux.Fd;
 import dev.holdover.linux.UnixSocket;
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,53 +24,30 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class StoppedSideTest {
-    private static final int PATIENCE_SECONDS = 60;
     /** Offer, Accept, State, Running. */
     private static final int MESSAGES = 4;
 
     @TempDir
     Path dir;
 
-    private final List<Process> started = new ArrayList<>();
+    private Vmms vmms;
     private Process outgoing;
     private Process incoming;
     private UnixSocket toOutgoing;
     private UnixSocket toIncoming;
 
+    @BeforeEach
+    void prepare() {
+        vmms = new Vmms(dir);
+    }
+
     @AfterEach
     void endAll() throws InterruptedException {
-        for (Process process : started) {
-            process.destroyForcibly();
-            process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS);
-        }
+        vmms.endAll();
         for (UnixSocket socket : new UnixSocket[] {toOutgoing, toIncoming}) {
             if (socket != null) {
                 socket.close();
             }
-        }
-    }
-
-    private Process start(String errors, String... arguments) throws IOException {
-        Process process = new ProcessBuilder(Shell.vmm("", arguments))
-                .redirectInput(Path.of("/dev/null").toFile())
-                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                .redirectError(dir.resolve(errors).toFile())
-                .start();
-        started.add(process);
-        return process;
-    }
-
-    private String path(String name) {
-        return dir.resolve(name).toString();
-    }
-
-    private void await(String what, String file, String text) throws IOException, InterruptedException {
-        long start = System.nanoTime();
-        Path path = dir.resolve(file);
-        while (!Files.exists(path)
-                || !Files.readString(path, StandardCharsets.ISO_8859_1).contains(text)) {
-            assertThat(System.nanoTime() - start).as(what).isLessThan(PATIENCE_SECONDS * 1_000_000_000L);
-            TimeUnit.MILLISECONDS.sleep(5);
         }
     }
 
@@ -84,15 +58,9 @@ class StoppedSideTest {
         while (Files.size(dir.resolve("serial")) < before + 100) {
             assertThat(System.nanoTime() - start)
                     .as("the guest runs, %s", who)
-                    .isLessThan(PATIENCE_SECONDS * 1_000_000_000L);
+                    .isLessThan(Vmms.PATIENCE_SECONDS * 1_000_000_000L);
             TimeUnit.MILLISECONDS.sleep(5);
         }
-    }
-
-    private static void awaitEnd(Process process, String which) throws InterruptedException {
-        assertThat(process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS))
-                .as("the end of %s", which)
-                .isTrue();
     }
 
     private static void signal(String signal, Process to) throws IOException, InterruptedException {
@@ -102,37 +70,9 @@ class StoppedSideTest {
                 .isZero();
     }
 
-    private static MemorySegment receive(UnixSocket from, Arena arena, List<Fd> fds) {
-        try (Epoll epoll = new Epoll()) {
-            epoll.add(from.fd(), Epoll.EPOLLIN, 0);
-            assertThat(epoll.await(PATIENCE_SECONDS * 1000))
-                    .as("a message in time")
-                    .isPositive();
-        }
-        MemorySegment packet = arena.allocate(256 << 10);
-        UnixSocket.Received received = from.receive(packet);
-        assertThat(received.bytes()).isPositive();
-        fds.addAll(received.fds());
-        return packet.asSlice(0, received.bytes());
-    }
-
-    /** Passes the next message; stops a process between its being sent and its being there, unless null. */
-    private static void pass(UnixSocket from, UnixSocket to, Process stopped) throws IOException, InterruptedException {
-        List<Fd> fds = new ArrayList<>();
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment packet = receive(from, arena, fds);
-            if (stopped != null) {
-                signal("-STOP", stopped);
-            }
-            assertThat(to.trySend(packet, fds)).isEqualTo(packet.byteSize());
-        } finally {
-            fds.forEach(Fd::close);
-        }
-    }
-
     /** Starts both sides, with this process on the line between them, and orders the hand-over; the order's process. */
     private Process begin() throws Exception {
-        outgoing = start(
+        outgoing = vmms.start(
                 "outgoing.errors",
                 "run",
                 "--bios",
@@ -140,35 +80,31 @@ class StoppedSideTest {
                 "-m",
                 "16M",
                 "--serial",
-                "file:" + path("serial"),
+                "file:" + vmms.path("serial"),
                 "--control",
-                path("control"));
-        incoming = start("incoming.errors", "standby", "--listen", path("standby"));
-        await("the guest writes", "serial", "abc");
-        await("the other VMM is ready", "incoming.errors", "ready on");
-        try (UnixSocket listener = UnixSocket.listen(UnixSocket.Kind.SEQPACKET, path("line"));
+                vmms.path("control"));
+        incoming = vmms.start("incoming.errors", "standby", "--listen", vmms.path("standby"));
+        vmms.await("the guest writes", "serial", "abc");
+        vmms.await("the other VMM is ready", "incoming.errors", "ready on");
+        try (UnixSocket listener = UnixSocket.listen(UnixSocket.Kind.SEQPACKET, vmms.path("line"));
                 Epoll epoll = new Epoll()) {
-            Process order = start("order.errors", "ctl", path("control"), "handover", path("line"));
+            Process order = vmms.start("order.errors", "ctl", vmms.path("control"), "handover", vmms.path("line"));
             epoll.add(listener.fd(), Epoll.EPOLLIN, 0);
-            assertThat(epoll.await(PATIENCE_SECONDS * 1000)).isPositive();
+            assertThat(epoll.await(Vmms.PATIENCE_SECONDS * 1000)).isPositive();
             toOutgoing = listener.accept();
-            toIncoming = UnixSocket.connect(UnixSocket.Kind.SEQPACKET, path("standby"));
+            toIncoming = UnixSocket.connect(UnixSocket.Kind.SEQPACKET, vmms.path("standby"));
             return order;
         }
     }
 
-    private void pass(int message, Process stopped) throws IOException, InterruptedException {
+    /** Passes the next message; stops a process between its being sent and its being there, unless null. */
+    private void pass(int message, Process stopped) throws Exception {
         boolean there = message % 2 == 1;
-        pass(there ? toOutgoing : toIncoming, there ? toIncoming : toOutgoing, stopped);
-    }
-
-    private void assertLettersInTurn() throws IOException {
-        String letters = Files.readString(dir.resolve("serial"), StandardCharsets.ISO_8859_1)
-                .replaceFirst("^[^a-z]*", "");
-        for (int i = 1; i < letters.length(); i++) {
-            char expected = letters.charAt(i - 1) == 'z' ? 'a' : (char) (letters.charAt(i - 1) + 1);
-            assertThat(letters.charAt(i)).as("letter %s", i).isEqualTo(expected);
-        }
+        Relay.pass(there ? toOutgoing : toIncoming, there ? toIncoming : toOutgoing, () -> {
+            if (stopped != null) {
+                signal("-STOP", stopped);
+            }
+        });
     }
 
     @ParameterizedTest
@@ -180,20 +116,18 @@ class StoppedSideTest {
             pass(message, message == stopAt ? stopped : null);
             if (message == stopAt) {
                 if (message > 2 && stopped == incoming) {
-                    awaitEnd(outgoing, "the outgoing side, while the incoming one is stopped");
+                    Vmms.exitCode(outgoing); // while the incoming side is stopped
                 } else if (message > 2 || stopped == incoming) {
                     awaitLetters("while the " + side + " side is stopped");
                 }
                 signal("-CONT", stopped);
             }
         }
-        awaitEnd(order, "the order");
-        assertThat(order.exitValue()).isZero();
-        awaitEnd(outgoing, "the outgoing side");
-        assertThat(outgoing.exitValue()).isZero();
+        assertThat(Vmms.exitCode(order)).as("the order's").isZero();
+        assertThat(Vmms.exitCode(outgoing)).as("the outgoing side's").isZero();
         awaitLetters("in the incoming process");
         assertThat(incoming.isAlive()).isTrue();
-        assertLettersInTurn();
+        Letters.assertInTurn(vmms.said("serial"));
     }
 
     /** The incoming side is silent for longer than the guest may stand still, before it has the state or with it. */
@@ -204,16 +138,15 @@ class StoppedSideTest {
         for (int message = 1; message <= stopAt; message++) {
             pass(message, message == stopAt ? incoming : null);
         }
-        awaitEnd(order, "the order");
-        assertThat(order.exitValue()).isEqualTo(ExitCode.FAILED);
+        assertThat(Vmms.exitCode(order)).isEqualTo(ExitCode.FAILED);
         awaitLetters("in the outgoing process, while the incoming one is stopped");
         signal("-CONT", incoming);
         if (stopAt == 2) {
             pass(3, null);
         }
-        await("the incoming side finds it kept", "incoming.errors", "the other VMM has kept the guest");
+        vmms.await("the incoming side finds it kept", "incoming.errors", "the other VMM has kept the guest");
         awaitLetters("in the outgoing process");
         assertThat(outgoing.isAlive()).isTrue();
-        assertLettersInTurn();
+        Letters.assertInTurn(vmms.said("serial"));
     }
 }

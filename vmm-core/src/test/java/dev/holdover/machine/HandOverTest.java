@@ -3,9 +3,10 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.holdover.Letters;
+import dev.holdover.Relay;
 import dev.holdover.handover.HandOverConnection;
 import dev.holdover.linux.Epoll;
-import dev.holdover.linux.Fd;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.FdSets;
@@ -54,28 +55,12 @@ class HandOverTest {
         final HandOverConnection outgoing = new HandOverConnection(left[0], "the incoming side");
         final HandOverConnection incoming = new HandOverConnection(right[0], "the outgoing side");
 
-        void toIncoming() {
-            pass(left[1], right[1]);
+        void toIncoming() throws Exception {
+            Relay.pass(left[1], right[1]);
         }
 
-        void toOutgoing() {
-            pass(right[1], left[1]);
-        }
-
-        private static void pass(UnixSocket from, UnixSocket to) {
-            try (Arena arena = Arena.ofConfined();
-                    Epoll epoll = new Epoll()) {
-                epoll.add(from.fd(), Epoll.EPOLLIN, 0);
-                assertThat(epoll.await((int) PATIENCE_SECONDS * 1000))
-                        .as("a message in time")
-                        .isPositive();
-                MemorySegment packet = arena.allocate(256 << 10);
-                UnixSocket.Received received = from.receive(packet);
-                assertThat(received.bytes()).isPositive();
-                assertThat(to.trySend(packet.asSlice(0, received.bytes()), received.fds()))
-                        .isEqualTo(received.bytes());
-                received.fds().forEach(Fd::close);
-            }
+        void toOutgoing() throws Exception {
+            Relay.pass(right[1], left[1]);
         }
 
         /** The outgoing side dies, as the incoming one sees it. */
@@ -189,11 +174,7 @@ class HandOverTest {
         }
         machine.pause();
         machine.close();
-        String letters = started.output().replaceFirst("^[^a-z]*", "");
-        for (int i = 1; i < letters.length(); i++) {
-            char expected = letters.charAt(i - 1) == 'z' ? 'a' : (char) (letters.charAt(i - 1) + 1);
-            assertThat(letters.charAt(i)).as("letter %s", i).isEqualTo(expected);
-        }
+        Letters.assertInTurn(started.output());
     }
 
     @Test

@@ -1,17 +1,23 @@
 package dev.holdover.liveupdate;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import dev.holdover.json.Json;
 import dev.holdover.json.JsonException;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.UnixSocket;
 import java.io.ByteArrayOutputStream;
+import java.io.File;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -32,6 +38,28 @@ final class FuzzScript {
     private static final long SIOCOUTQ = 0x5411;
 
     private FuzzScript() {}
+
+    /** What runs an input, and says what it has heard the other side say. */
+    @FunctionalInterface
+    interface Target {
+        Set<String> run(byte[] script) throws Exception;
+    }
+
+    /** Runs every input of a corpus, a directory beside this class; all that was heard. */
+    static Set<String> runAll(String corpus, Target target) throws Exception {
+        File[] inputs =
+                Path.of(FuzzScript.class.getResource(corpus).toURI()).toFile().listFiles();
+        assertThat(inputs).isNotEmpty();
+        Set<String> heard = new HashSet<>();
+        for (File input : inputs) {
+            try {
+                heard.addAll(target.run(Files.readAllBytes(input.toPath())));
+            } catch (AssertionError e) {
+                throw new AssertionError(input.getName(), e);
+            }
+        }
+        return heard;
+    }
 
     static List<byte[]> steps(byte[] script) {
         List<byte[]> steps = new ArrayList<>();

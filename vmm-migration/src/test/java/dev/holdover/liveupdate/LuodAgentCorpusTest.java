@@ -2,32 +2,13 @@ package dev.holdover.liveupdate;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.File;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.HashSet;
-import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 /** What fuzzing has found, and where it begins, once more: src/fuzz/java has the fuzzer. */
 class LuodAgentCorpusTest {
     @Test
     void everyHostileLuodIsSurvived() throws Exception {
-        File[] inputs = Path.of(LuodAgentCorpusTest.class
-                        .getResource("LuodAgentFuzzInputs")
-                        .toURI())
-                .toFile()
-                .listFiles();
-        assertThat(inputs).isNotEmpty();
-        Set<String> heard = new HashSet<>();
-        for (File input : inputs) {
-            try {
-                heard.addAll(LuodAgentTarget.run(Files.readAllBytes(input.toPath())));
-            } catch (AssertionError e) {
-                throw new AssertionError(input.getName(), e);
-            }
-        }
-        assertThat(heard)
+        assertThat(FuzzScript.runAll("LuodAgentFuzzInputs", LuodAgentTarget::run))
                 .as("the inputs get this far")
                 .contains("SUBSCRIBE", "PREPARED", "READY", "FAILED", "CLAIM", "STATUS", "LIST");
     }
