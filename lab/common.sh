@@ -16,7 +16,7 @@ newest_in_cache() { # DIRECTORY-PATTERN
     [ ! -d "$CACHE" ] || find "$CACHE" -mindepth 1 -maxdepth 1 -type d -name "$1" -printf '%f\n' | sort -V | tail -n 1
 }
 
-# Where setup has unpacked a QEMU that is newer than the system's; empty if the system's will do, or has to.
+# Where setup, or the benchmarks, have unpacked a QEMU that is newer than Debian 12's; empty if they have not.
 newest_qemu() {
     [ ! -d "$HOLDOVER_CACHE" ] || find "$HOLDOVER_CACHE" -mindepth 1 -maxdepth 1 -type d -name 'qemu-*' -printf '%p\n' | sort -V | tail -n 1
 }

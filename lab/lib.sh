@@ -6,6 +6,8 @@
 #   guest_up                     waits for the guest's shell; sets GUEST_BOOT, the guest's boot id
 #   guest_run COMMAND [SECONDS]  types a command and waits for its end; sets OUTPUT, returns the command's status
 #   guest_send, guest_expect     the two halves, for what is not a command
+#   guest_loops                  lets loops in the guest count in its /tmp/LOOP: loop_count LOOP sets OUTPUT, loop_goes_beyond LOOP COUNT
+#   guest_noted, guest_is_it     notes the guest's uptime; checks that it is the guest of $boot, whose time has gone on
 #   guest_exit [SECONDS]         waits for the VMM's end; sets GUEST_CODE
 #   tap_add NAME ADDRESS/PREFIX  makes a tap in a network namespace of its own; tap_do NAME COMMAND... runs something there
 #   keep NAME...                 keeps shell variables for the stages behind a kexec (see docs/lab.md)
@@ -230,6 +232,33 @@ guest_run() { # COMMAND [SECONDS]
     guest_expect "\[$GUEST_TAG-\]"$'\n' "${2:-60}" && guest_expect "\[$GUEST_TAG:([0-9]+)\]" "${2:-60}" || give_up "guest command: $1"
     OUTPUT=${BEFORE%$'\n'}
     return "${BASH_REMATCH[1]}"
+}
+
+# A file may be caught empty.
+guest_loops() {
+    guest_run 'at() { until n=$(cat /tmp/$1) && [ -n "$n" ]; do :; done; echo $n; }'
+    guest_run 'on() { i=0; until at $1 >/tmp/now && [ $(cat /tmp/now) -gt $2 ] || [ $i = 60 ]; do i=$((i+1)); sleep 1; done; cat /tmp/now; }'
+}
+loop_count() { # LOOP: its count, in OUTPUT
+    guest_run "at $1"
+}
+loop_goes_beyond() { # LOOP COUNT
+    guest_run "on $1 $2" 120
+    [ "${OUTPUT:-0}" -gt "$2" ] || { echo "  still at $OUTPUT" && false; }
+}
+guest_noted() {
+    guest_run "cut -d. -f1 /proc/uptime"
+    uptime=$OUTPUT
+}
+guest_is_it() { # [PREFIX]
+    guest_run "cat /proc/sys/kernel/random/boot_id"
+    check "${1-}the same boot" is "$OUTPUT" "$boot"
+    guest_run "cut -d. -f1 /proc/uptime"
+    check "${1-}time has not gone back: $uptime s, $OUTPUT s" test "$OUTPUT" -ge "$uptime"
+}
+# Of the live update that the guest has come by.
+show_timeline() {
+    "$REPO/vmm" ctl "$control" query-timeline | awk -F'"' '/"phase"/ { phase = $4 } /"after-us"/ { gsub(/[^-0-9]/, "", $3); printf "  %10.1f ms  %s\n", $3 / 1000, phase }'
 }
 
 guest_exit() { # [SECONDS]
