@@ -227,7 +227,7 @@ final class Report {
     }
 
     private static String compiler(String flags) {
-        return flags.isEmpty() ? "C1 and C2" : "C1 only";
+        return flags.contains("TieredStopAtLevel") ? "C1 only" : "C1 and C2";
     }
 
     // ---- the page

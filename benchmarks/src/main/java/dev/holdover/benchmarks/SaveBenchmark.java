@@ -33,7 +33,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 @Fork(1)
-@Warmup(iterations = 1, time = 3)
+@Warmup(iterations = 3, time = 3)
 @Measurement(iterations = 1, time = 3)
 public class SaveBenchmark {
     /** Guest RAM. */

@@ -145,7 +145,9 @@ final class SavedGuest implements AutoCloseable {
         machine.ports().add(Rom.PORT, 1, counter);
         long start = System.nanoTime();
         machine.resume();
-        parts.add("run", counter.awaitFirst() - start);
+        long first = counter.awaitFirst();
+        parts.add("run", first - start);
+        parts.endAt(first);
         return machine;
     }
 
