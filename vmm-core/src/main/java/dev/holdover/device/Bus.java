@@ -6,8 +6,8 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * An address space of the guest's (ports, or MMIO) and the devices in it.
  *
- * <p>Devices are added before the guest runs, by one thread; reads and writes then come from all vCPU threads, without
- * lock or allocation. An access belongs to the device that its first byte meets, even if it crosses that device's end:
+ * <p>Devices may come and go while the guest runs. Reads and writes come from all vCPU threads, without lock or
+ * allocation; one under way may still reach a device that has just been removed. An access belongs to the device that its first byte meets, even if it crosses that device's end:
  * the device answers for the bytes beyond ({@link IsaDevice} with all ones). Where no device is, a read gives all ones
  * and a write is dropped; both are counted.
  */
@@ -17,8 +17,8 @@ public final class Bus {
 
     private record Range(long base, long end, BusDevice device) {}
 
-    /** Sorted by base, without overlap. */
-    private Range[] ranges = new Range[0];
+    /** Sorted by base, without overlap; never changed, but replaced. */
+    private volatile Range[] ranges = new Range[0];
 
     private final AtomicLong unknownReads = new AtomicLong();
     private final AtomicLong unknownWrites = new AtomicLong();
@@ -35,32 +35,61 @@ public final class Bus {
      * @throws IllegalArgumentException if the range is empty, beyond 2^63, or overlaps another device's
      */
     public void add(long base, long size, BusDevice device) {
+        Range there = insert(base, size, device);
+        if (there != null) {
+            throw new IllegalArgumentException(name(new Range(base, base + size, device)) + " overlaps " + name(there));
+        }
+    }
+
+    /** As {@link #add}, for a place that the guest chose: false, and no change, if the range overlaps another's. */
+    public boolean tryAdd(long base, long size, BusDevice device) {
+        return insert(base, size, device) == null;
+    }
+
+    /** Returns the range that is in the way; null if the device is in its place. */
+    private synchronized Range insert(long base, long size, BusDevice device) {
         if (base < 0 || size <= 0 || base > Long.MAX_VALUE - size) {
             throw new IllegalArgumentException("no address range: base 0x" + Long.toHexString(base) + ", size " + size);
         }
+        Range[] old = ranges;
         Range added = new Range(base, base + size, device);
         int at = 0;
-        while (at < ranges.length && ranges[at].base < base) {
+        while (at < old.length && old[at].base < base) {
             at++;
         }
-        if (at > 0 && overlap(ranges[at - 1], added)) {
-            throw overlapping(ranges[at - 1], added);
+        if (at > 0 && overlap(old[at - 1], added)) {
+            return old[at - 1];
         }
-        if (at < ranges.length && overlap(ranges[at], added)) {
-            throw overlapping(ranges[at], added);
+        if (at < old.length && overlap(old[at], added)) {
+            return old[at];
         }
-        Range[] grown = Arrays.copyOf(ranges, ranges.length + 1);
-        System.arraycopy(ranges, at, grown, at + 1, ranges.length - at);
+        Range[] grown = Arrays.copyOf(old, old.length + 1);
+        System.arraycopy(old, at, grown, at + 1, old.length - at);
         grown[at] = added;
         ranges = grown;
+        return null;
+    }
+
+    /**
+     * Takes away the device whose range begins at {@code base}.
+     *
+     * @throws IllegalArgumentException if there is none
+     */
+    public synchronized void remove(long base) {
+        Range[] old = ranges;
+        for (int i = 0; i < old.length; i++) {
+            if (old[i].base == base) {
+                Range[] shrunk = Arrays.copyOf(old, old.length - 1);
+                System.arraycopy(old, i + 1, shrunk, i, old.length - 1 - i);
+                ranges = shrunk;
+                return;
+            }
+        }
+        throw new IllegalArgumentException("no device begins at 0x" + Long.toHexString(base));
     }
 
     private static boolean overlap(Range a, Range b) {
         return a.base < b.end && b.base < a.end;
-    }
-
-    private static IllegalArgumentException overlapping(Range there, Range added) {
-        return new IllegalArgumentException(name(added) + " overlaps " + name(there));
     }
 
     private static String name(Range range) {

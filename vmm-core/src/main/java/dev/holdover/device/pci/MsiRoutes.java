@@ -1,0 +1,116 @@
+package dev.holdover.device.pci;
+
+import dev.holdover.kvm.MsiRoute;
+import dev.holdover.linux.VmmException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Consumer;
+
+/**
+ * The machine's table of GSIs that are messages: an irqfd is bound to a GSI, and the guest says what message that is.
+ * Only for interrupts that the kernel raises; what a device here raises it sends as the message itself.
+ *
+ * <p>KVM takes the table whole and waits for all its readers, so changes are gathered until {@link #flush}; while {@link
+ * #hold} is on, flushes are gathered, too. Any thread.
+ */
+public final class MsiRoutes {
+    /** Those below are the pins of the interrupt controllers. */
+    public static final int FIRST_GSI = 24;
+    /** KVM_MAX_IRQ_ROUTES is 4096, of which the pins take 40: those of the IOAPIC, and the PICs' once more. */
+    public static final int GSIS = FIRST_GSI + 4096 - 40;
+
+    /** Where the messages of x86 go, one of 4 GiB - 18 MiB: all else is memory, and none of KVM's business. */
+    private static final long MESSAGE_ADDRESS = 0xfee;
+
+    private final MsiRoute[] routes = new MsiRoute[GSIS];
+    private final boolean[] taken = new boolean[GSIS];
+    private Consumer<List<MsiRoute>> kvm;
+    private boolean changed;
+    private boolean held;
+
+    /** An empty table, which KVM is told of by nobody yet. */
+    public MsiRoutes() {}
+
+    /** Whether a message of this address is an interrupt. */
+    public static boolean isMessage(long address) {
+        return address >>> 20 == MESSAGE_ADDRESS;
+    }
+
+    /** From now on {@code kvm} is given the whole table at each flush that has something to tell; now, if there is any. */
+    public synchronized void connect(Consumer<List<MsiRoute>> kvm) {
+        this.kvm = kvm;
+        flush();
+    }
+
+    /**
+     * Takes {@code count} neighbouring GSIs; they have no message yet, and what is raised on them is lost.
+     *
+     * @return the first
+     * @throws VmmException if there are not so many
+     */
+    public synchronized int allocate(int count) {
+        int free = 0;
+        for (int gsi = FIRST_GSI; gsi < GSIS; gsi++) {
+            free = taken[gsi] ? 0 : free + 1;
+            if (free == count) {
+                int first = gsi - count + 1;
+                Arrays.fill(taken, first, gsi + 1, true);
+                return first;
+            }
+        }
+        throw new VmmException("the machine's PCI functions have more interrupts than the " + (GSIS - FIRST_GSI)
+                + " that KVM has room for; pass fewer of them through");
+    }
+
+    /** Gives GSIs back that {@link #allocate} gave; no irqfd is bound to them any more. */
+    public synchronized void release(int first, int count) {
+        for (int gsi = first; gsi < first + count; gsi++) {
+            clear(gsi);
+            taken[gsi] = false;
+        }
+    }
+
+    /** GSI {@code gsi} is this message from the next flush on; an address that is no interrupt's makes it none. */
+    public synchronized void set(int gsi, long address, int data) {
+        MsiRoute route = isMessage(address) ? new MsiRoute(gsi, address, data) : null;
+        if (route == null ? routes[gsi] != null : !route.equals(routes[gsi])) {
+            routes[gsi] = route;
+            changed = true;
+        }
+    }
+
+    /** GSI {@code gsi} is no message from the next flush on. */
+    public synchronized void clear(int gsi) {
+        if (routes[gsi] != null) {
+            routes[gsi] = null;
+            changed = true;
+        }
+    }
+
+    /** Tells KVM, if anything has changed. May take milliseconds. */
+    public synchronized void flush() {
+        if (!changed || held || kvm == null) {
+            return;
+        }
+        List<MsiRoute> table = new ArrayList<>();
+        for (int gsi = FIRST_GSI; gsi < GSIS; gsi++) {
+            if (routes[gsi] != null) {
+                table.add(routes[gsi]);
+            }
+        }
+        kvm.accept(table);
+        changed = false;
+    }
+
+    /** Flushes do nothing until {@link #letGo}: for one who changes many functions, as a restore does. */
+    public synchronized void hold() {
+        held = true;
+    }
+
+    /** Ends {@link #hold}, with one flush. */
+    public synchronized void letGo() {
+        held = false;
+        flush();
+    }
+}
