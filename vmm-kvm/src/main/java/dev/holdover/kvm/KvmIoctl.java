@@ -19,11 +19,13 @@ final class KvmIoctl {
     static final long KVM_IRQ_LINE = 0x4008ae61;
     static final long KVM_GET_IRQCHIP = 0xc208ae62L;
     static final long KVM_SET_IRQCHIP = 0x8208ae63L;
+    static final long KVM_SET_GSI_ROUTING = 0x4008ae6a;
     static final long KVM_IRQFD = 0x4020ae76;
     static final long KVM_CREATE_PIT2 = 0x4040ae77;
     static final long KVM_IOEVENTFD = 0x4040ae79;
     static final long KVM_SET_CLOCK = 0x4030ae7b;
     static final long KVM_GET_CLOCK = 0x8030ae7cL;
+    static final long KVM_SIGNAL_MSI = 0x4020aea5;
     static final long KVM_GET_PIT2 = 0x8070ae9fL;
     static final long KVM_SET_PIT2 = 0x4070aea0;
 

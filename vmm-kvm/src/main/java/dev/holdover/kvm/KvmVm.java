@@ -6,6 +6,7 @@ import dev.holdover.linux.Mapping;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.List;
 
 /** A VM fd. Any thread; KVM serialises. Closed after all its vCPUs, which keep the VM alive. */
 public final class KvmVm implements AutoCloseable {
@@ -19,9 +20,21 @@ public final class KvmVm implements AutoCloseable {
     public static final int PIT_SIZE = 112;
     public static final int CLOCK_SIZE = 48;
 
+    /** GSIs below are inputs of the interrupt controllers. */
+    public static final int FIRST_MSI_GSI = 24;
+
+    /** KVM_MAX_IRQ_ROUTES of the kernel: neither a GSI nor the number of routes reaches it. */
+    public static final int MAX_GSIS = 4096;
+
+    private static final int PIC_PINS = 8;
+    private static final int LEGACY_GSIS = 2 * PIC_PINS;
+    private static final int ROUTE_SIZE = 48;
+    private static final int KVM_IRQ_ROUTING_IRQCHIP = 1;
+    private static final int KVM_IRQ_ROUTING_MSI = 2;
     private static final int KVM_MEM_READONLY = 1 << 1;
     private static final int KVM_PIT_SPEAKER_DUMMY = 1;
     private static final int KVM_IRQFD_FLAG_DEASSIGN = 1;
+    private static final int KVM_IRQFD_FLAG_RESAMPLE = 1 << 1;
     private static final int KVM_IOEVENTFD_FLAG_DATAMATCH = 1;
     private static final int KVM_IOEVENTFD_FLAG_DEASSIGN = 1 << 2;
 
@@ -120,13 +133,92 @@ public final class KvmVm implements AutoCloseable {
         irqfd(eventFd, gsi, KVM_IRQFD_FLAG_DEASSIGN);
     }
 
+    /**
+     * KVM_IRQFD with KVM_IRQFD_FLAG_RESAMPLE: a level-triggered interrupt. A signal of the eventfd raises the GSI; when the
+     * guest has acknowledged it (EOI), KVM lowers it and signals {@code resample}, whose reader signals again if the device
+     * still wants something. Several may share a GSI. EBUSY as for edges; EINVAL without an in-kernel IOAPIC.
+     */
+    public void bindInterrupt(EventFd eventFd, EventFd resample, int gsi) {
+        irqfd(eventFd, gsi, KVM_IRQFD_FLAG_RESAMPLE, resample.fd().number());
+    }
+
     private void irqfd(EventFd eventFd, int gsi, int flags) {
+        irqfd(eventFd, gsi, flags, 0);
+    }
+
+    private void irqfd(EventFd eventFd, int gsi, int flags, int resample) {
+        // struct kvm_irqfd: fd@0, gsi@4, flags@8, resamplefd@12
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment irqfd = arena.allocate(32, 8);
             irqfd.set(ValueLayout.JAVA_INT, 0, eventFd.fd().number());
             irqfd.set(ValueLayout.JAVA_INT, 4, gsi);
             irqfd.set(ValueLayout.JAVA_INT, 8, flags);
+            irqfd.set(ValueLayout.JAVA_INT, 12, resample);
             fd.ioctl("ioctl KVM_IRQFD gsi " + gsi, KvmIoctl.KVM_IRQFD, irqfd);
+        }
+    }
+
+    /**
+     * KVM_SET_GSI_ROUTING: which message each of these GSIs sends, in place of all messages set before. GSIs below {@value
+     * #FIRST_MSI_GSI} stay what KVM_CREATE_IRQCHIP made them: GSI n is pin n of the IOAPIC and, up to 15, of the PICs.
+     * After the irqchip; 0.05 ms. Eventfds bound to a GSI follow at once. A GSI without a route drops what it is sent.
+     *
+     * @throws IllegalArgumentException if a GSI is none for messages
+     */
+    public void setMsiRoutes(List<MsiRoute> routes) {
+        int fixed = FIRST_MSI_GSI + LEGACY_GSIS;
+        if (routes.size() > MAX_GSIS - fixed) {
+            throw new IllegalArgumentException(routes.size() + " routes");
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            // struct kvm_irq_routing: nr@0, flags@4, entries@8
+            MemorySegment table = arena.allocate(8 + (long) (fixed + routes.size()) * ROUTE_SIZE, 8);
+            table.set(ValueLayout.JAVA_INT, 0, fixed + routes.size());
+            long at = 8;
+            // As default_routing of the kernel's arch/x86/kvm has it: the new table takes the whole old one's place.
+            for (int gsi = 0; gsi < FIRST_MSI_GSI; gsi++) {
+                at = addPin(table, at, gsi, IOAPIC, gsi);
+                if (gsi < LEGACY_GSIS) {
+                    at = addPin(table, at, gsi, gsi < PIC_PINS ? PIC_MASTER : PIC_SLAVE, gsi % PIC_PINS);
+                }
+            }
+            for (MsiRoute route : routes) {
+                if (route.gsi() < FIRST_MSI_GSI || route.gsi() >= MAX_GSIS) {
+                    throw new IllegalArgumentException("GSI " + route.gsi());
+                }
+                // struct kvm_irq_routing_entry: gsi@0, type@4, flags@8, msi: address_lo@16, address_hi@20, data@24
+                table.set(ValueLayout.JAVA_INT, at, route.gsi());
+                table.set(ValueLayout.JAVA_INT, at + 4, KVM_IRQ_ROUTING_MSI);
+                table.set(ValueLayout.JAVA_LONG, at + 16, route.address());
+                table.set(ValueLayout.JAVA_INT, at + 24, route.data());
+                at += ROUTE_SIZE;
+            }
+            fd.ioctl("ioctl KVM_SET_GSI_ROUTING", KvmIoctl.KVM_SET_GSI_ROUTING, table);
+        }
+    }
+
+    private static long addPin(MemorySegment table, long at, int gsi, int chip, int pin) {
+        // irqchip: irqchip@16, pin@20
+        table.set(ValueLayout.JAVA_INT, at, gsi);
+        table.set(ValueLayout.JAVA_INT, at + 4, KVM_IRQ_ROUTING_IRQCHIP);
+        table.set(ValueLayout.JAVA_INT, at + 16, chip);
+        table.set(ValueLayout.JAVA_INT, at + 20, pin);
+        return at + ROUTE_SIZE;
+    }
+
+    /**
+     * KVM_SIGNAL_MSI: sends one message, as a device's write would. Any thread; does not block.
+     *
+     * @return whether an APIC took it; a guest may well name one that is not there or switched off
+     */
+    public boolean signalMsi(long address, int data) {
+        // struct kvm_msi: address_lo@0, address_hi@4, data@8
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment msi = arena.allocate(32, 8);
+            msi.set(ValueLayout.JAVA_LONG, 0, address);
+            msi.set(ValueLayout.JAVA_INT, 8, data);
+            // EPERM, as -1 from the delivery, says that there was no such APIC.
+            return fd.tryIoctl(KvmIoctl.KVM_SIGNAL_MSI, msi.address()) > 0;
         }
     }
 

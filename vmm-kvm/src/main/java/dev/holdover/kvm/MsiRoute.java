@@ -3,7 +3,7 @@ package dev.holdover.kvm;
 /**
  * A message-signalled interrupt that a GSI stands for: what a device would write, and where.
  *
- * @param gsi from 24, behind the pins of the interrupt controllers, to below 4096
+ * @param gsi from {@link KvmVm#FIRST_MSI_GSI} to below {@link KvmVm#MAX_GSIS}
  * @param address bits 19 to 12 name the APIC (Intel SDM vol. 3, "Message Address Register Format"), as the guest set it
  * @param data the vector and how it is delivered ("Message Data Register Format")
  */

@@ -90,6 +90,22 @@ class KvmLayoutTest {
     }
 
     @Test
+    void routesHaveTheHeadersLayout() {
+        assertThat(golden("offsetof kvm_irqfd resamplefd")).isEqualTo(12);
+        assertThat(golden("sizeof kvm_irq_routing_entry")).isEqualTo(48);
+        assertThat(golden("offsetof kvm_irq_routing entries")).isEqualTo(8);
+        assertThat(golden("offsetof kvm_irq_routing_entry type")).isEqualTo(4);
+        assertThat(golden("offsetof kvm_irq_routing_entry u.irqchip.irqchip")).isEqualTo(16);
+        assertThat(golden("offsetof kvm_irq_routing_entry u.irqchip.pin")).isEqualTo(20);
+        assertThat(golden("offsetof kvm_irq_routing_entry u.msi.address_lo")).isEqualTo(16);
+        assertThat(golden("offsetof kvm_irq_routing_entry u.msi.address_hi")).isEqualTo(20);
+        assertThat(golden("offsetof kvm_irq_routing_entry u.msi.data")).isEqualTo(24);
+        assertThat(golden("sizeof kvm_msi")).isEqualTo(32);
+        assertThat(golden("offsetof kvm_msi address_hi")).isEqualTo(4);
+        assertThat(golden("offsetof kvm_msi data")).isEqualTo(8);
+    }
+
+    @Test
     void registerOffsetsAreTheHeaders() {
         assertThat((long) Regs.RSP).isEqualTo(golden("offsetof kvm_regs rsp"));
         assertThat((long) Regs.RIP).isEqualTo(golden("offsetof kvm_regs rip"));

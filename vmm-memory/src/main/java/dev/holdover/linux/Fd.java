@@ -209,6 +209,16 @@ public final class Fd implements AutoCloseable {
         return Syscall.call(Syscall.PWRITEV, number(), address(iovecs), count, offset);
     }
 
+    /** pread(2) at a byte offset, once; returns bytes or {@code -errno}. May block. */
+    public long tryPread(MemorySegment to, long offset) {
+        return Syscall.call(Syscall.PREAD64, number(), address(to), to.byteSize(), offset);
+    }
+
+    /** pwrite(2) at a byte offset, once; returns bytes or {@code -errno}. May block. */
+    public long tryPwrite(MemorySegment from, long offset) {
+        return Syscall.call(Syscall.PWRITE64, number(), address(from), from.byteSize(), offset);
+    }
+
     /** pread(2) until {@code to} is full or the file ends; returns the bytes read. */
     public long readFully(MemorySegment to, long offset) {
         long done = 0;
