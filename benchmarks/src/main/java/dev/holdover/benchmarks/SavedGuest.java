@@ -77,6 +77,7 @@ final class SavedGuest implements AutoCloseable {
                 List.of(),
                 List.of(),
                 false,
+                false,
                 -1,
                 false);
     }

@@ -1,5 +1,8 @@
 package dev.holdover.boot;
 
+import dev.holdover.device.pci.PciWindows;
+import java.util.Arrays;
+
 /**
  * Every guest-physical address and port of the machine, in one place.
  *
@@ -18,11 +21,14 @@ package dev.holdover.boot;
  * 0x0010_0000  kernel, initrd as high as the kernel allows below 3 GiB
  * 0xc000_0000  end of low RAM: the 32-bit hole
  * 0xd000_0000  virtio-mmio, 4 KiB a device
+ * 0xdff0_0000  PCI configuration space of bus 0 (ECAM), 1 MiB        ┐ only of machines
+ * 0xe000_0000  PCI functions' memory below 4 GiB                     ┘ with a PCI bus
  * 0xfec0_0000  IOAPIC (in the kernel)
  * 0xfee0_0000  LAPIC (in the kernel)
  * 0xfeff_c000  identity-map page and TSS of KVM on Intel hosts
  * 0xff00_0000  --bios image, ending at 4 GiB
  * 0x1_0000_0000 high RAM
+ * behind all RAM, on a multiple of 1 GiB: PCI functions' memory of 64 bits, as far as the guest's CPUs reach
  * </pre>
  */
 public final class MemoryMap {
@@ -67,6 +73,14 @@ public final class MemoryMap {
     public static final long VIRTIO_MMIO = 0xd0000000L;
     public static final long VIRTIO_MMIO_SIZE = 0x1000;
 
+    /** Configuration space of PCI bus 0 as memory; reserved by a device of its own in the DSDT. */
+    public static final long PCI_ECAM = 0xdff00000L;
+
+    public static final long PCI_MEMORY = 0xe0000000L;
+    public static final long PCI_MEMORY_END = 0xfec00000L;
+    /** At most so much behind all RAM. */
+    private static final long PCI_HIGH_MEMORY_SIZE = 1L << 40;
+
     public static final long IOAPIC = 0xfec00000L;
     public static final long LAPIC = 0xfee00000L;
     public static final long KVM_IDENTITY_MAP = 0xfeffc000L;
@@ -85,6 +99,11 @@ public final class MemoryMap {
     /** PM1a event block (4 bytes), PM1a control (2), PM timer (4). */
     public static final int PORT_ACPI_PM = 0x600;
 
+    /** PCI functions' ports; those below are the machine's own. */
+    public static final int PCI_PORTS = 0x1000;
+
+    public static final int PCI_PORTS_END = 0x10000;
+
     // Interrupts (GSIs)
     public static final int GSI_COM1 = 4;
     public static final int GSI_RTC = 8;
@@ -94,6 +113,9 @@ public final class MemoryMap {
     private static final int[] VIRTIO_GSIS = {16, 17, 18, 19, 20, 21, 22, 23, 5, 6, 7, 10, 11, 12, 14, 15};
 
     public static final int MAX_VIRTIO_DEVICES = VIRTIO_GSIS.length;
+
+    /** Pins from here on have no ISA heritage. */
+    private static final int FIRST_FREE_PIN = 16;
 
     private MemoryMap() {}
 
@@ -105,5 +127,30 @@ public final class MemoryMap {
     /** The interrupt of virtio-mmio device {@code slot}. */
     public static int virtioGsi(int slot) {
         return VIRTIO_GSIS[slot];
+    }
+
+    /**
+     * The pins for interrupts of PCI functions, which are level-triggered and may share one: what {@code devices} devices
+     * on virtio-mmio leave, without those of ISA heritage if there are others; none if nothing is left.
+     */
+    public static int[] pciGsis(int devices) {
+        int[] left = Arrays.copyOfRange(VIRTIO_GSIS, devices, VIRTIO_GSIS.length);
+        int[] fresh = Arrays.stream(left).filter(gsi -> gsi >= FIRST_FREE_PIN).toArray();
+        return fresh.length > 0 ? fresh : left;
+    }
+
+    /**
+     * Where PCI functions have memory, and ports.
+     *
+     * @param ramEnd the GPA behind all RAM
+     * @param addressBits how many bits of a GPA the guest's CPUs have
+     */
+    public static PciWindows pciWindows(long ramEnd, int addressBits) {
+        long start = (Math.max(ramEnd, HIGH_RAM) + GIB - 1) & -GIB;
+        long end = Math.min(1L << Math.min(addressBits, 52), start + PCI_HIGH_MEMORY_SIZE);
+        return new PciWindows(
+                new PciWindows.Window(PCI_PORTS, PCI_PORTS_END),
+                new PciWindows.Window(PCI_MEMORY, PCI_MEMORY_END),
+                end > start ? new PciWindows.Window(start, end) : PciWindows.Window.NONE);
     }
 }

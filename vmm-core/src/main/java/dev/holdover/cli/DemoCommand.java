@@ -191,6 +191,7 @@ final class DemoCommand implements Callable<Integer> {
                 List.of(),
                 List.of(),
                 false,
+                false,
                 -1,
                 false);
     }

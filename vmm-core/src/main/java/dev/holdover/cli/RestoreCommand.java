@@ -231,6 +231,7 @@ final class RestoreCommand implements Callable<Integer>, PlainArguments.Reader {
                 diskConfigs,
                 saved.nets(),
                 saved.rng(),
+                saved.pci(),
                 saved.debugExitPort(),
                 saved.rebootOnReset());
     }

@@ -250,6 +250,7 @@ final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
                 diskConfigs(),
                 netConfigs(),
                 rng,
+                false,
                 debugExit == null ? -1 : number("--debug-exit", NotEmpty.value("--debug-exit", debugExit), 0, 0xffff),
                 rebootOnReset());
     }

@@ -19,7 +19,10 @@ import java.util.List;
 
 /** The machine's configuration in a state's header, so that a restore needs the state alone. */
 final class ConfigCodec {
-    static final int VERSION = 1;
+    static final int VERSION = 2;
+
+    /** Without what came later: written for machines that have none of it, so that older programs read them. */
+    private static final int FIRST_VERSION = 1;
 
     private static final int MAX_TEXT = 4096;
     private static final int MAX_COMMAND_LINE = 0xffff;
@@ -28,6 +31,11 @@ final class ConfigCodec {
     private static final int FIRMWARE = 2;
 
     private ConfigCodec() {}
+
+    /** The version in which {@link #encode} writes it. */
+    static int version(MachineConfig config) {
+        return config.pci() ? VERSION : FIRST_VERSION;
+    }
 
     static MemorySegment encode(MachineConfig config) {
         StateOutput out = new StateOutput(MemorySegment.ofArray(new byte[1 << 16]));
@@ -66,6 +74,9 @@ final class ConfigCodec {
         out.bool(config.rng());
         out.i32(config.debugExitPort());
         out.bool(config.rebootOnReset());
+        if (version(config) > FIRST_VERSION) {
+            out.bool(config.pci());
+        }
         return out.written();
     }
 
@@ -84,7 +95,7 @@ final class ConfigCodec {
     }
 
     private static MachineConfig read(int version, StateInput in) {
-        if (version != VERSION) {
+        if (version < FIRST_VERSION || version > VERSION) {
             throw in.refuse("it has version " + version + ", this VMM reads up to " + VERSION);
         }
         String name = in.string(MAX_TEXT);
@@ -107,6 +118,7 @@ final class ConfigCodec {
         boolean rng = in.bool();
         int debugExitPort = in.i32();
         boolean rebootOnReset = in.bool();
+        boolean pci = version > FIRST_VERSION && in.bool();
         in.end();
         return new MachineConfig(
                 name,
@@ -118,6 +130,7 @@ final class ConfigCodec {
                 disks,
                 nets,
                 rng,
+                pci,
                 debugExitPort,
                 rebootOnReset);
     }

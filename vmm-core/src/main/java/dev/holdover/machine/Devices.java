@@ -1,6 +1,7 @@
 package dev.holdover.machine;
 
 import dev.holdover.boot.MemoryMap;
+import dev.holdover.boot.acpi.PciRoot;
 import dev.holdover.boot.acpi.VirtioSlot;
 import dev.holdover.device.AcpiPm;
 import dev.holdover.device.AcpiPmState;
@@ -11,7 +12,6 @@ import dev.holdover.device.DebugExit;
 import dev.holdover.device.GuestRequest;
 import dev.holdover.device.I8042;
 import dev.holdover.device.I8042State;
-import dev.holdover.device.InterruptLine;
 import dev.holdover.device.SerialBackend;
 import dev.holdover.device.Uart16550;
 import dev.holdover.device.Uart16550State;
@@ -49,37 +49,25 @@ final class Devices implements AutoCloseable {
     /** A virtio device with its window and its interrupt. */
     private record Slot(VirtioDevice device, VirtioMmio transport, EventFd interrupt, int number) {}
 
-    /** A line into interrupt controllers that come to be after the devices; held low before. */
-    private static final class Line implements InterruptLine {
-        private final int gsi;
-        private volatile KvmVm vm;
-
-        Line(int gsi) {
-            this.gsi = gsi;
-        }
-
-        @Override
-        public void set(boolean high) {
-            KvmVm connected = vm;
-            if (connected != null) {
-                connected.setInterruptLine(gsi, high);
-            }
-        }
-    }
-
     /** Text of a tap's part: the host may leave checksums and segmentation to the guest. */
     private static final String OFFLOADS = "offloads";
 
     /** How long the guest may stand still for its devices to come to rest: longer, and it runs on instead. Nanoseconds. */
     static final long MOST_WAIT = 5_000_000_000L;
 
+    /** The serial port's and the three behind it. */
+    private static final int PLATFORM_SECTIONS = 4;
+
     private final Bus ports = new Bus();
     private final Bus mmio = new Bus();
-    private final Line com1Line = new Line(MemoryMap.GSI_COM1);
-    private final Line rtcLine = new Line(MemoryMap.GSI_RTC);
-    private final Line sciLine = new Line(MemoryMap.GSI_SCI);
+    private final GsiLine com1Line = new GsiLine(MemoryMap.GSI_COM1);
+    private final GsiLine rtcLine = new GsiLine(MemoryMap.GSI_RTC);
+    private final GsiLine sciLine = new GsiLine(MemoryMap.GSI_SCI);
     private final EventLoop loop;
     private final List<Slot> slots = new ArrayList<>();
+    /** Null if the machine has no PCI functions. */
+    private PciBus pci;
+
     private SerialBackend serial;
     private Uart16550 com1;
     private Uart16550State com1PowerOn;
@@ -91,6 +79,7 @@ final class Devices implements AutoCloseable {
      * Opens all that the devices need of the host, or takes over what another VMM had open.
      *
      * @param parts what is handed over, of which it takes its own; null to open by name
+     * @param addressBits how many bits of a GPA the guest's CPUs have
      * @param requests is told what the guest asks, on a vCPU's thread
      * @param quit is run when the user leaves the console, on the loop's thread
      * @param onFailure is told when a device's thread ends by a failure
@@ -99,6 +88,7 @@ final class Devices implements AutoCloseable {
             MachineConfig config,
             GuestMemory memory,
             List<Part> parts,
+            int addressBits,
             Consumer<GuestRequest> requests,
             Runnable quit,
             EventLoop.FailureHandler onFailure) {
@@ -131,6 +121,11 @@ final class Devices implements AutoCloseable {
                     ? SerialBackend.open(config.serial(), loop, quit)
                     : SerialBackend.adopt(config.serial(), parts, loop, quit);
             addPlatform(config, memory, requests);
+            if (config.pci()) {
+                long ramEnd = memory.regions().getLast().end();
+                pci = new PciBus(ports, mmio, ramEnd, addressBits, slots.size());
+                pci.powerOn();
+            }
         } catch (RuntimeException | Error e) {
             close();
             throw e;
@@ -220,11 +215,26 @@ final class Devices implements AutoCloseable {
         return places;
     }
 
+    /** The PCI bus, for the ACPI tables; null if there is none. */
+    PciRoot pciRoot() {
+        return pci == null ? null : pci.root();
+    }
+
+    /** Puts the PCI functions where a saved guest has them: before the VM has its interrupt controllers, which costs least. */
+    void placePci(Incoming incoming) {
+        if (pci != null) {
+            pci.place(pci.read(incoming));
+        }
+    }
+
     /** Connects interrupts and doorbells to a VM that has its interrupt controllers and all its memslots. */
     void connect(KvmVm vm) {
-        com1Line.vm = vm;
-        rtcLine.vm = vm;
-        sciLine.vm = vm;
+        com1Line.connect(vm);
+        rtcLine.connect(vm);
+        sciLine.connect(vm);
+        if (pci != null) {
+            pci.connect(vm);
+        }
         for (Slot slot : slots) {
             vm.bindInterrupt(slot.interrupt(), MemoryMap.virtioGsi(slot.number()));
             List<EventFd> doorbells = slot.transport().notifiers();
@@ -255,6 +265,9 @@ final class Devices implements AutoCloseable {
         for (Slot slot : slots) {
             slot.transport().reset();
         }
+        if (pci != null) {
+            pci.reset();
+        }
         com1.restore(com1PowerOn);
         pm.reset();
         keyboard.reset();
@@ -267,6 +280,9 @@ final class Devices implements AutoCloseable {
         layout.section(AcpiPmState.SECTION, 0, AcpiPmState.SIZE);
         layout.section(I8042State.SECTION, 0, I8042State.SIZE);
         layout.section(CmosRtcState.SECTION, 0, CmosRtcState.SIZE);
+        if (pci != null) {
+            pci.declare(layout);
+        }
         for (Slot slot : slots) {
             int queues = slot.transport().notifiers().size();
             layout.section(VirtioMmioState.SECTION, slot.number(), VirtioMmioState.size(queues));
@@ -281,6 +297,13 @@ final class Devices implements AutoCloseable {
         return first;
     }
 
+    /** Fills, in a draft, the sections of which the other side makes something before it has the rest; the guest may run. */
+    void writeDraft(StateImage image, int first) {
+        if (pci != null) {
+            pci.write(image, first + PLATFORM_SECTIONS);
+        }
+    }
+
     /** Fills the devices' sections. The devices rest. */
     void write(StateImage image, int first) {
         int index = first;
@@ -288,6 +311,9 @@ final class Devices implements AutoCloseable {
         pm.state().write(image.output(index++));
         keyboard.state().write(image.output(index++));
         rtc.state().write(image.output(index++));
+        if (pci != null) {
+            index = pci.write(image, index);
+        }
         for (Slot slot : slots) {
             slot.transport().state().write(image.output(index++));
             if (slot.device() instanceof VirtioBlk blk) {
@@ -306,6 +332,7 @@ final class Devices implements AutoCloseable {
             AcpiPmState pm,
             I8042State keyboard,
             CmosRtcState rtc,
+            PciBus.Saved pci,
             List<VirtioMmioState> transports,
             List<VirtioNetState> nets,
             List<VirtioConsoleState> consoles) {}
@@ -343,6 +370,7 @@ final class Devices implements AutoCloseable {
                 AcpiPmState.read(state.section(AcpiPmState.SECTION, 0).input()),
                 I8042State.read(state.section(I8042State.SECTION, 0).input()),
                 CmosRtcState.read(state.section(CmosRtcState.SECTION, 0).input()),
+                pci == null ? null : pci.read(incoming),
                 transports,
                 nets,
                 consoles);
@@ -356,6 +384,9 @@ final class Devices implements AutoCloseable {
         com1Line.set(false);
         rtcLine.set(false);
         sciLine.set(false);
+        if (pci != null) {
+            pci.restore(saved.pci());
+        }
         int net = 0;
         int console = 0;
         for (int i = 0; i < slots.size(); i++) {

@@ -31,6 +31,9 @@ final class GuestCpuid {
     private static final int VENDOR_AMD = 0x68747541; // "Auth"enticAMD
     private static final int VENDOR_HYGON = 0x6f677948; // "Hygo"nGenuine
 
+    /** Of CPUs that do not say. */
+    private static final int OLDEST_ADDRESS_BITS = 36;
+
     private GuestCpuid() {}
 
     /**
@@ -98,6 +101,12 @@ final class GuestCpuid {
             }
         }
         return cpuid;
+    }
+
+    /** How many bits of a guest-physical address these CPUs have. */
+    static int addressBits(Cpuid cpuid) {
+        int sizes = cpuid.find(LEAF_AMD_SIZES, 0);
+        return sizes < 0 ? OLDEST_ADDRESS_BITS : cpuid.get(sizes, Cpuid.EAX) & 0xff;
     }
 
     /**

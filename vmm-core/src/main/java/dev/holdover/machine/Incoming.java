@@ -6,6 +6,9 @@ import dev.holdover.device.AcpiPmState;
 import dev.holdover.device.CmosRtcState;
 import dev.holdover.device.I8042State;
 import dev.holdover.device.Uart16550State;
+import dev.holdover.device.pci.MsixState;
+import dev.holdover.device.pci.PciConfigState;
+import dev.holdover.device.pci.PciHostBridgeState;
 import dev.holdover.kvm.state.Cpuid;
 import dev.holdover.kvm.state.VmState;
 import dev.holdover.linux.Errno;
@@ -45,7 +48,10 @@ public final class Incoming implements AutoCloseable {
             VirtioMmioState.SECTION,
             VirtioBlkState.SECTION,
             VirtioNetState.SECTION,
-            VirtioConsoleState.SECTION);
+            VirtioConsoleState.SECTION,
+            PciHostBridgeState.SECTION,
+            PciConfigState.SECTION,
+            MsixState.SECTION);
 
     /** How RAM and disks are known to be the state's. */
     private enum Trust {

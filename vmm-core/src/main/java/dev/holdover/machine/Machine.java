@@ -177,7 +177,11 @@ public final class Machine implements AutoCloseable {
                 openedFirmware = FlatFirmware.read(image.image());
             }
             this.firmware = openedFirmware;
-            openedDevices = new Devices(config, ram.memory(), parts, this::request, this::quit, this::failed);
+            Cpuid supported = kvm.supportedCpuid();
+            int addressBits = GuestCpuid.addressBits(
+                    incoming == null ? supported : incoming.vcpu(0).cpuid());
+            openedDevices =
+                    new Devices(config, ram.memory(), parts, addressBits, this::request, this::quit, this::failed);
             this.devices = openedDevices;
             Devices.Saved savedDevices = incoming == null || !complete ? null : devices.read(incoming);
             CpuEntry entry = incoming == null ? loadGuest() : CpuEntry.reset();
@@ -192,13 +196,16 @@ public final class Machine implements AutoCloseable {
             if (kvm.has(KvmCap.SET_TSS_ADDR)) {
                 vm.setTssAddress(MemoryMap.KVM_TSS);
             }
+            if (incoming != null) {
+                devices.placePci(incoming);
+            }
             startTimes.done(StartTimes.Part.MEMSLOTS);
             vm.createIrqchip();
             vm.createPit();
             startTimes.done(StartTimes.Part.IRQCHIP);
 
             Signals.installKick();
-            createVcpus(kvm, incoming);
+            createVcpus(kvm, supported, incoming);
             for (VcpuThread vcpu : vcpus) {
                 vcpu.start();
             }
@@ -275,7 +282,7 @@ public final class Machine implements AutoCloseable {
         if (!(config.boot() instanceof BootSource.KernelImage image)) {
             return CpuEntry.reset();
         }
-        AcpiConfig acpi = new AcpiConfig(config.cpus(), devices.virtioSlots());
+        AcpiConfig acpi = new AcpiConfig(config.cpus(), devices.virtioSlots(), devices.pciRoot());
         long rsdp = AcpiTables.write(ram.memory(), acpi);
         return Boot.load(image.config(), ram.memory(), rsdp);
     }
@@ -302,8 +309,7 @@ public final class Machine implements AutoCloseable {
         }
     }
 
-    private void createVcpus(Kvm kvm, Incoming incoming) {
-        Cpuid supported = kvm.supportedCpuid();
+    private void createVcpus(Kvm kvm, Cpuid supported, Incoming incoming) {
         boolean deadline = kvm.has(KvmCap.TSC_DEADLINE_TIMER);
         for (int id = 0; id < config.cpus(); id++) {
             KvmVcpu vcpu = vm.createVcpu(id);

@@ -15,6 +15,7 @@ import java.util.List;
  * @param serial where COM1 goes
  * @param console where the virtio console goes; null for no such device
  * @param rng whether there is a virtio entropy source
+ * @param pci whether there is a PCI bus
  * @param debugExitPort the port whose write ends the VMM, -1 for none
  * @param rebootOnReset whether a reset by the guest starts it again instead of ending the VMM
  */
@@ -28,11 +29,12 @@ public record MachineConfig(
         List<DiskConfig> disks,
         List<NetConfig> nets,
         boolean rng,
+        boolean pci,
         int debugExitPort,
         boolean rebootOnReset) {
     /** The same machine with other RAM. */
     public MachineConfig withRam(RamConfig other) {
         return new MachineConfig(
-                name, other, cpus, boot, serial, console, disks, nets, rng, debugExitPort, rebootOnReset);
+                name, other, cpus, boot, serial, console, disks, nets, rng, pci, debugExitPort, rebootOnReset);
     }
 }

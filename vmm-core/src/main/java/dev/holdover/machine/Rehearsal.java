@@ -69,6 +69,7 @@ public final class Rehearsal {
                 List.of(),
                 List.of(),
                 true,
+                false,
                 -1,
                 false);
     }

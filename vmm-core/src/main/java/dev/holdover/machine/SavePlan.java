@@ -52,7 +52,7 @@ final class SavePlan {
         String writer = SavePlan.class.getPackage().getImplementationVersion();
         this.layout = new StateLayout(
                 "Holdover " + (writer == null ? "development" : writer),
-                ConfigCodec.VERSION,
+                ConfigCodec.version(config),
                 ConfigCodec.encode(config));
         String why = ramConfig.share() ? "x-ignore-shared is off" : "it is private (share=off)";
         List<GuestMemory.Region> regions = ram.memory().regions();

@@ -11,7 +11,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A state to be: laid out while the guest runs, with all in it that does not change (configuration, firmware, CPUID), and
+ * A state to be: laid out while the guest runs, with all in it that does not change (configuration, firmware, CPUID) or
+ * hardly (where PCI functions are), and
  * completed while it stands still, when nothing is left to allocate.
  */
 final class StateDraft {
@@ -64,6 +65,7 @@ final class StateDraft {
             Cpuid cpuid = machine.cpuids.get(i);
             VcpuSection.write(image.output(vmSection + 1 + i), cpuid, vcpuStates.get(i));
         }
+        machine.devices.writeDraft(image, firstDevice);
         return image;
     }
 

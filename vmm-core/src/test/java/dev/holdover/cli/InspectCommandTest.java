@@ -71,6 +71,7 @@ class InspectCommandTest {
                 List.of(new DiskConfig(disk.toString(), true)),
                 List.of(),
                 true,
+                false,
                 0xf4,
                 false);
         try (FdSets fdsets = new FdSets();

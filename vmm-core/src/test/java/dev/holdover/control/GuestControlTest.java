@@ -48,6 +48,7 @@ class GuestControlTest {
                 List.of(),
                 List.of(),
                 false,
+                false,
                 -1,
                 false);
         String path = dir.resolve("control").toString();

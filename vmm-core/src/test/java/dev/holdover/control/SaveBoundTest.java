@@ -71,6 +71,7 @@ class SaveBoundTest {
                 List.of(),
                 List.of(),
                 false,
+                false,
                 -1,
                 false);
     }

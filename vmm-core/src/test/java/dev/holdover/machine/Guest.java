@@ -44,6 +44,7 @@ final class Guest {
     private SerialConfig serial;
     private ConsoleConfig console;
     private boolean rng;
+    private boolean pci;
     private boolean rebootOnReset;
 
     /** How a guest ended, and all that it wrote to COM1. */
@@ -123,6 +124,11 @@ final class Guest {
         return this;
     }
 
+    Guest pci() {
+        pci = true;
+        return this;
+    }
+
     Guest rng() {
         rng = true;
         return this;
@@ -139,7 +145,7 @@ final class Guest {
                 ? new BootSource.Firmware(image)
                 : new BootSource.KernelImage(new BootConfig(image, initrd, commandLine));
         MachineConfig config = new MachineConfig(
-                "", ram, cpus, boot, serial, console, disks, nets, rng, MemoryMap.PORT_DEBUG_EXIT, rebootOnReset);
+                "", ram, cpus, boot, serial, console, disks, nets, rng, pci, MemoryMap.PORT_DEBUG_EXIT, rebootOnReset);
         try (FdSets none = new FdSets()) {
             return new Machine(config, none);
         }

@@ -80,6 +80,7 @@ class SaveRestoreTest {
                 List.of(),
                 List.of(),
                 false,
+                false,
                 0xf4,
                 false);
     }

@@ -34,11 +34,14 @@ public final class AcpiTables {
         }
         AcpiTables tables = new AcpiTables(memory);
         long facs = tables.add(Facs.bytes());
-        long dsdt = tables.add(Dsdt.bytes(config.virtio()));
+        long dsdt = tables.add(Dsdt.bytes(config.virtio(), config.pci()));
         long fadt = tables.add(Fadt.bytes(facs, dsdt));
         long madt = tables.add(Madt.bytes(config.cpus()));
-        long rsdt = tables.add(RootTable.rsdt(fadt, madt));
-        long xsdt = tables.add(RootTable.xsdt(fadt, madt));
+        long[] pointers = config.pci() == null
+                ? new long[] {fadt, madt}
+                : new long[] {fadt, madt, tables.add(Mcfg.bytes(config.pci()))};
+        long rsdt = tables.add(RootTable.rsdt(pointers));
+        long xsdt = tables.add(RootTable.xsdt(pointers));
         memory.write(MemoryMap.RSDP, Rsdp.bytes(rsdt, xsdt));
         return MemoryMap.RSDP;
     }

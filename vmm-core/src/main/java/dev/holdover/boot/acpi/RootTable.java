@@ -4,11 +4,19 @@ package dev.holdover.boot.acpi;
 final class RootTable {
     private RootTable() {}
 
-    static byte[] rsdt(long fadt, long madt) {
-        return new Table("RSDT", 1).u32(fadt).u32(madt).finish();
+    static byte[] rsdt(long... tables) {
+        Table rsdt = new Table("RSDT", 1);
+        for (long table : tables) {
+            rsdt.u32(table);
+        }
+        return rsdt.finish();
     }
 
-    static byte[] xsdt(long fadt, long madt) {
-        return new Table("XSDT", 1).u64(fadt).u64(madt).finish();
+    static byte[] xsdt(long... tables) {
+        Table xsdt = new Table("XSDT", 1);
+        for (long table : tables) {
+            xsdt.u64(table);
+        }
+        return xsdt.finish();
     }
 }

@@ -270,16 +270,18 @@ public final class Msix {
         return new MsixState(table, bits);
     }
 
+    /** Why these are another function's vectors, for people; null if they can be this one's. */
+    public String mismatch(MsixState state) {
+        return state.vectors() == place.vectors()
+                ? null
+                : "it has " + state.vectors() + " MSI-X vectors, this one " + place.vectors();
+    }
+
     /**
-     * Takes over a saved table, after the configuration space has what was saved with it, or before. The listener is told
-     * of every vector that is usable.
-     *
-     * @return why it is of another function, and nothing is changed; null if it is not
+     * Takes over a saved table without {@link #mismatch}, when the configuration space has what was saved with it. The
+     * listener is told of every vector that is usable.
      */
-    public synchronized String restore(MsixState state) {
-        if (state.vectors() != place.vectors()) {
-            return "it has " + state.vectors() + " MSI-X vectors, this one " + place.vectors();
-        }
+    public synchronized void restore(MsixState state) {
         System.arraycopy(state.table(), 0, table, 0, table.length);
         byte[] bits = state.pending();
         for (int vector = 0; vector < place.vectors(); vector++) {
@@ -289,6 +291,5 @@ public final class Msix {
             pending.set(vector, ((bits[vector / 8] >> (vector % 8)) & 1) != 0);
         }
         controlWritten();
-        return null;
     }
 }

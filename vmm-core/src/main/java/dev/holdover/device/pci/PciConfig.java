@@ -1,7 +1,6 @@
 package dev.holdover.device.pci;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -260,36 +259,32 @@ public final class PciConfig {
         }
     }
 
-    /** A copy of all registers. */
-    synchronized byte[] registers() {
-        return registers.clone();
+    /** All registers. */
+    public synchronized PciConfigState state() {
+        return new PciConfigState(registers);
     }
 
-    /**
-     * Takes over what the guest wrote and the function itself set; the watchers run.
-     *
-     * @return why these are another function's registers, and nothing is changed; null if they are not
-     */
-    String restore(byte[] saved) {
-        synchronized (this) {
-            if (saved.length != registers.length) {
-                return "it has " + saved.length + " bytes of configuration space, this one " + registers.length;
-            }
-            for (int i = 0; i < saved.length; i++) {
-                int fixed = ~(writable[i] | changing[i]) & 0xff;
-                if (((saved[i] ^ registers[i]) & fixed) != 0) {
-                    return "its configuration space has 0x" + Integer.toHexString(saved[i] & 0xff) + " at offset 0x"
-                            + Integer.toHexString(i) + ", this one 0x" + Integer.toHexString(registers[i] & 0xff);
-                }
-            }
-            System.arraycopy(saved, 0, registers, 0, saved.length);
+    /** Why these are another function's registers, for people; null if they can be this one's. */
+    public synchronized String mismatch(PciConfigState state) {
+        byte[] saved = state.registers();
+        if (saved.length != registers.length) {
+            return "it has " + saved.length + " bytes of configuration space, this one " + registers.length;
         }
-        changed();
+        for (int i = 0; i < saved.length; i++) {
+            int fixed = ~(writable[i] | changing[i]) & 0xff;
+            if (((saved[i] ^ registers[i]) & fixed) != 0) {
+                return "its configuration space has 0x" + Integer.toHexString(saved[i] & 0xff) + " at offset 0x"
+                        + Integer.toHexString(i) + ", this one 0x" + Integer.toHexString(registers[i] & 0xff);
+            }
+        }
         return null;
     }
 
-    @Override
-    public String toString() {
-        return Arrays.toString(Arrays.copyOf(registers(), HEADER_SIZE));
+    /** Takes over what the guest wrote and the function itself set, of a state without {@link #mismatch}; the watchers run. */
+    void restore(PciConfigState state) {
+        synchronized (this) {
+            System.arraycopy(state.registers(), 0, registers, 0, registers.length);
+        }
+        changed();
     }
 }

@@ -22,6 +22,11 @@ public abstract class PciFunction {
         return config;
     }
 
+    /** Its MSI-X, whose state is saved with the configuration space; null if it has none. */
+    public Msix msix() {
+        return null;
+    }
+
     /** What it is, for people. */
     public abstract String name();
 
@@ -59,5 +64,8 @@ public abstract class PciFunction {
     /** As after power-on, vCPUs parked; its BARs have been removed. What the bridge assigns comes afterwards. */
     public void reset() {
         config.reset();
+        if (msix() != null) {
+            msix().reset();
+        }
     }
 }

@@ -388,35 +388,31 @@ public final class PciHostBridge {
 
     /** The bridge's own registers; those of the functions are theirs. */
     public synchronized PciHostBridgeState state() {
-        return new PciHostBridgeState(address, new PciConfigState(config.registers()));
+        return new PciHostBridgeState(address, config.state());
     }
 
-    /**
-     * Takes over the bridge's own registers.
-     *
-     * @return why they are another bridge's; null if they are not
-     */
-    public synchronized String restore(PciHostBridgeState state) {
+    /** Why the state's bridge is another; null if it is not. */
+    public String mismatch(PciHostBridgeState state) {
+        return config.mismatch(state.config());
+    }
+
+    /** Takes over the bridge's own registers, of a state without {@link #mismatch}. */
+    public synchronized void restore(PciHostBridgeState state) {
         address = state.address() & ADDRESS_BITS;
-        return config.restore(state.config().registers());
-    }
-
-    /** The saved form of a function's configuration space. */
-    public PciConfigState configState(int slot) {
-        return new PciConfigState(function(slot).config().registers());
+        config.restore(state.config());
     }
 
     /**
-     * Takes over a function's configuration space; {@link #placeRestored} is to follow when all have theirs.
-     *
-     * @return why it is another function's, and nothing is changed; null if it is not
+     * Takes over the configuration spaces of the functions, by ascending slot, and places all BARs where they have them.
+     * The states have no {@link PciConfig#mismatch}.
      */
-    public synchronized String restoreConfig(int slot, PciConfigState state) {
-        return function(slot).config().restore(state.registers());
-    }
-
-    /** Places all BARs where restored configuration spaces have them, and nowhere else. */
-    public synchronized void placeRestored() {
+    public synchronized void restoreConfigs(List<PciConfigState> states) {
+        int next = 0;
+        for (int slot = 1; slot <= SLOTS; slot++) {
+            if (slots[slot] != null) {
+                slots[slot].function.config().restore(states.get(next++));
+            }
+        }
         place();
     }
 

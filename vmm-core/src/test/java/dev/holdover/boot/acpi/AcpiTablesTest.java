@@ -32,7 +32,7 @@ class AcpiTablesTest {
         for (int i = 0; i < devices; i++) {
             virtio.add(new VirtioSlot(MemoryMap.virtioMmio(i), MemoryMap.VIRTIO_MMIO_SIZE, MemoryMap.virtioGsi(i)));
         }
-        return new AcpiConfig(cpus, virtio);
+        return new AcpiConfig(cpus, virtio, null);
     }
 
     private String signature(long gpa) {

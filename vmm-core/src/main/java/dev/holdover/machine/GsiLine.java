@@ -1,0 +1,26 @@
+package dev.holdover.machine;
+
+import dev.holdover.device.InterruptLine;
+import dev.holdover.kvm.KvmVm;
+
+/** A line into interrupt controllers that come to be after the devices; held low before. */
+final class GsiLine implements InterruptLine {
+    private final int gsi;
+    private volatile KvmVm vm;
+
+    GsiLine(int gsi) {
+        this.gsi = gsi;
+    }
+
+    void connect(KvmVm to) {
+        vm = to;
+    }
+
+    @Override
+    public void set(boolean high) {
+        KvmVm connected = vm;
+        if (connected != null) {
+            connected.setInterruptLine(gsi, high);
+        }
+    }
+}
