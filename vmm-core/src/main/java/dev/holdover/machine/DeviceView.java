@@ -27,6 +27,11 @@ final class DeviceView {
     private static final int CHIP = 8;
     private static final HexFormat HEX = HexFormat.of();
 
+    // An entry of the IOAPIC's table: 82093AA datasheet, section 3.2.4.
+    private static final long PIN_REMOTE_IRR = 1 << 14;
+    private static final long PIN_LEVEL = 1 << 15;
+    private static final long PIN_MASKED = 1 << 16;
+
     private DeviceView() {}
 
     /** Reads a device's section; StateException if its owner refuses it, null if it is no device's. */
@@ -78,10 +83,18 @@ final class DeviceView {
         MemorySegment clock = state.clock();
         MemorySegment pit = state.pit();
         MemorySegment ioapic = state.ioapic();
-        int open = 0;
-        // struct kvm_ioapic_state: base@0 ioregsel@8 id@12 irr@16 redirtbl@24, whose bit 16 masks a pin
+        List<StateValue> pins = new ArrayList<>();
+        // struct kvm_ioapic_state: base@0 ioregsel@8 id@12 irr@16 redirtbl@24
         for (int pin = 0; pin < 24; pin++) {
-            open += (ioapic.get(ValueLayout.JAVA_LONG, CHIP + 24 + 8L * pin) >> 16 & 1) == 0 ? 1 : 0;
+            long entry = ioapic.get(ValueLayout.JAVA_LONG, CHIP + 24 + 8L * pin);
+            if ((entry & PIN_MASKED) == 0) {
+                pins.add(new StateGroup()
+                        .number("pin", pin)
+                        .hex8("vector", (int) entry & 0xff)
+                        .text("trigger", (entry & PIN_LEVEL) != 0 ? "level" : "edge")
+                        .hex8("destination", (int) (entry >>> 56))
+                        .flag("unacknowledged", (entry & PIN_REMOTE_IRR) != 0));
+            }
         }
         return new StateGroup()
                 .number("clock-ns", clock.get(ValueLayout.JAVA_LONG, 0))
@@ -97,7 +110,8 @@ final class DeviceView {
                         "ioapic",
                         new StateGroup()
                                 .hex32("requests", ioapic.get(ValueLayout.JAVA_INT, CHIP + 16))
-                                .number("unmasked-pins", open));
+                                .number("unmasked-pins", pins.size()))
+                .add("ioapic-pins", new StateValue.Items(pins));
     }
 
     /** struct kvm_pic_state: irr@1 imr@2 isr@3. */

@@ -6,9 +6,12 @@ import dev.holdover.kvm.state.Sregs;
 import dev.holdover.kvm.state.VcpuState;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.HexFormat;
+import java.util.StringJoiner;
 
 /** What people want to know of a saved vCPU. */
 final class VcpuView {
+    private static final HexFormat HEX = HexFormat.of();
     private static final String[] GENERAL = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp"};
 
     private static final long CR0_PE = 1;
@@ -25,7 +28,11 @@ final class VcpuView {
     private static final int LAPIC_ID = 0x20;
     private static final int LAPIC_TPR = 0x80;
     private static final int LAPIC_SPURIOUS = 0xf0;
+    private static final int LAPIC_IN_SERVICE = 0x100;
+    private static final int LAPIC_REQUESTS = 0x200;
     private static final int LAPIC_TIMER = 0x320;
+    private static final int LAPIC_INITIAL_COUNT = 0x380;
+    private static final int LAPIC_CURRENT_COUNT = 0x390;
 
     private VcpuView() {}
 
@@ -53,7 +60,11 @@ final class VcpuView {
                         .hex32("id", lapic.get(ValueLayout.JAVA_INT, LAPIC_ID))
                         .hex32("spurious", lapic.get(ValueLayout.JAVA_INT, LAPIC_SPURIOUS))
                         .hex32("timer", lapic.get(ValueLayout.JAVA_INT, LAPIC_TIMER))
-                        .hex8("task-priority", lapic.get(ValueLayout.JAVA_INT, LAPIC_TPR)));
+                        .hex32("initial-count", lapic.get(ValueLayout.JAVA_INT, LAPIC_INITIAL_COUNT))
+                        .hex32("current-count", lapic.get(ValueLayout.JAVA_INT, LAPIC_CURRENT_COUNT))
+                        .hex8("task-priority", lapic.get(ValueLayout.JAVA_INT, LAPIC_TPR))
+                        .text("requests", vectors(lapic, LAPIC_REQUESTS))
+                        .text("in-service", vectors(lapic, LAPIC_IN_SERVICE)));
         pending(vcpu, state.events());
         StateGroup time = new StateGroup();
         msr(time, "tsc", state.msrs(), Msrs.IA32_TSC);
@@ -62,6 +73,18 @@ final class VcpuView {
                 .number("msrs", state.msrs().size())
                 .number("cpuid-leaves", contents.cpuid().size())
                 .size("vector-state", contents.state().xsave().byteSize());
+    }
+
+    /** The bits of a register of 256, which lies in eight words 16 bytes apart. */
+    private static String vectors(MemorySegment lapic, int register) {
+        StringJoiner vectors = new StringJoiner(" ").setEmptyValue("none");
+        for (int vector = 0; vector < 256; vector++) {
+            int word = lapic.get(ValueLayout.JAVA_INT, register + 16L * (vector / 32));
+            if ((word >>> vector % 32 & 1) != 0) {
+                vectors.add("0x" + HEX.toHexDigits((byte) vector));
+            }
+        }
+        return vectors.toString();
     }
 
     /** linux/kvm.h, KVM_MP_STATE_*. */
