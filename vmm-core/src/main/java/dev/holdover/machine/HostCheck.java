@@ -52,6 +52,7 @@ public final class HostCheck {
         checkMemfd();
         checkTun();
         findings.addAll(new LiveUpdateCheck().run());
+        findings.addAll(new PassthroughCheck().run());
         return findings;
     }
 
