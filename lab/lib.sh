@@ -10,6 +10,8 @@
 #   guest_noted, guest_is_it     notes the guest's uptime; checks that it is the guest of $boot, whose time has gone on
 #   guest_exit [SECONDS]         waits for the VMM's end; sets GUEST_CODE
 #   tap_add NAME ADDRESS/PREFIX  makes a tap in a network namespace of its own; tap_do NAME COMMAND... runs something there
+#   vfio_bind BDF                gives a PCI device to vfio-pci; sets VFIO_DEVICE, its node in /dev/vfio/devices
+#   vfio_release BDF             gives it back to the driver that the kernel has for it
 #   keep NAME...                 keeps shell variables for the stages behind a kexec (see docs/lab.md)
 #   next_stage_load              loads the kernel of the next stage
 #   next_stage COMMAND...        runs what kexecs, and waits for the end of this kernel
@@ -286,6 +288,32 @@ tap_add() { # NAME ADDRESS/PREFIX
 }
 tap_do() { # NAME COMMAND...
     ip netns exec "$@"
+}
+
+# ---- PCI devices for passthrough; the ones of "# lab: nvme" are bound to the kernel's own driver at boot
+
+# That the write of a name to a driver's file succeeds says nothing: is it the device's driver?
+vfio_bind() { # BDF
+    local device=/sys/bus/pci/devices/$1
+    pci_rebind "$1" vfio-pci
+    [ "$(pci_driver "$1")" = vfio-pci ] || give_up "$1 cannot be bound to vfio-pci"
+    VFIO_DEVICE=/dev/vfio/devices/$(ls "$device/vfio-dev")
+}
+vfio_release() { # BDF
+    pci_rebind "$1" ''
+    [ "$(pci_driver "$1")" != vfio-pci ] || give_up "$1 stays bound to vfio-pci"
+}
+pci_rebind() { # BDF DRIVER: waits for the end of who has the device open
+    local device=/sys/bus/pci/devices/$1
+    echo "$2" >"$device/driver_override"
+    [ ! -e "$device/driver" ] || echo "$1" >"$device/driver/unbind"
+    echo "$1" >/sys/bus/pci/drivers_probe
+}
+pci_driver() { # BDF
+    basename "$(readlink "/sys/bus/pci/devices/$1/driver" || true)"
+}
+iommu_group() { # BDF
+    basename "$(readlink "/sys/bus/pci/devices/$1/iommu_group" || true)"
 }
 
 # ---- kexec: the lab host's kernel is replaced, and the scenario started again with the next LAB_STAGE
