@@ -297,10 +297,22 @@ final class Devices implements AutoCloseable {
         return first;
     }
 
-    /** Fills, in a draft, the sections of which the other side makes something before it has the rest; the guest may run. */
+    /**
+     * Fills, in a draft, the sections of which the other side makes something before it has the rest, and those that it
+     * refuses if they do not fit: which disks they are. The guest may run.
+     */
     void writeDraft(StateImage image, int first) {
+        int index = first + PLATFORM_SECTIONS;
         if (pci != null) {
-            pci.write(image, first + PLATFORM_SECTIONS);
+            index = pci.write(image, index);
+        }
+        for (Slot slot : slots) {
+            index++; // the transport's
+            if (slot.device() instanceof VirtioBlk blk) {
+                blk.state().write(image.output(index++));
+            } else if (slot.device() instanceof VirtioNet || slot.device() instanceof VirtioConsole) {
+                index++;
+            }
         }
     }
 

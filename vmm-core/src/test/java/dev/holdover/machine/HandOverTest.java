@@ -161,6 +161,28 @@ class HandOverTest {
         assertThat(started.output()).doesNotContain("X");
     }
 
+    /** The disk is looked at by the other side before it has the guest's state, and again then. */
+    @Test
+    void aDiskGoesAlongWithARequestUnderWay() throws Exception {
+        Guest started = LivingGuest.DISK.guest(dir, null);
+        Machine machine = started.machine();
+        try {
+            machine.resume();
+            for (int i = 0; i < 10; i++) {
+                Guest.awaitCount(machine);
+                Machine other = cross(machine);
+                machine.close();
+                machine = other;
+            }
+            Guest.awaitCount(machine);
+            machine.pause();
+            assertThat(machine.memory().getInt(BROKEN)).isZero();
+        } finally {
+            machine.close();
+        }
+        assertThat(started.output()).startsWith("D").doesNotContain("X");
+    }
+
     @Test
     void outputIsUnbroken() throws Exception {
         Guest started = Guest.named("count.bin", dir);
