@@ -44,7 +44,7 @@ public final class PassthroughCheck {
             return findings;
         }
         long groups = behindIommu.stream().map(HostPciDevice::group).distinct().count();
-        add("IOMMU", Grade.OK, behindIommu.size() + " PCI devices in " + groups + " groups", "");
+        add("IOMMU", Grade.OK, "PCI devices behind it: " + behindIommu.size() + ", in groups: " + groups, "");
         checkIommufd();
         checkLockedMemory();
         for (HostPciDevice device : devices) {
