@@ -107,7 +107,7 @@ public final class PassthroughCheck {
                     "other devices",
                     Grade.OK,
                     alone.size() + " could be passed once bound to vfio-pci: " + named(alone),
-                    "to give " + alone.getFirst().address() + " away until the next boot: "
+                    "to take " + alone.getFirst().address() + " from the host until its next boot: "
                             + alone.getFirst().bindCommands());
         }
         if (!shared.isEmpty()) {
