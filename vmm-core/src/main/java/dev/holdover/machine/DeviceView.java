@@ -5,6 +5,12 @@ import dev.holdover.device.AcpiPmState;
 import dev.holdover.device.CmosRtcState;
 import dev.holdover.device.I8042State;
 import dev.holdover.device.Uart16550State;
+import dev.holdover.device.pci.Msix;
+import dev.holdover.device.pci.MsixState;
+import dev.holdover.device.pci.PciBar;
+import dev.holdover.device.pci.PciConfig;
+import dev.holdover.device.pci.PciConfigState;
+import dev.holdover.device.pci.PciHostBridgeState;
 import dev.holdover.kvm.state.VmState;
 import dev.holdover.virtio.MacAddress;
 import dev.holdover.virtio.VirtQueueState;
@@ -68,7 +74,55 @@ final class DeviceView {
                     .number("columns", console.columns())
                     .number("rows", console.rows());
         }
+        if (name.equals(PciHostBridgeState.SECTION.name())) {
+            PciHostBridgeState bridge = PciHostBridgeState.read(in);
+            return new StateGroup()
+                    .hex32("config-address", bridge.address())
+                    .add("config", function(bridge.config().registers()));
+        } else if (name.equals(PciConfigState.SECTION.name())) {
+            return function(PciConfigState.read(in).registers());
+        } else if (name.equals(MsixState.SECTION.name())) {
+            return vectors(MsixState.read(in));
+        }
         return null;
+    }
+
+    /** What all configuration spaces have: PCI Local Bus 3.0, section 6.1. */
+    private static StateGroup function(byte[] registers) {
+        StateGroup group = new StateGroup()
+                .hex16("vendor", word(registers, PciConfig.VENDOR_ID))
+                .hex16("device", word(registers, PciConfig.VENDOR_ID + 2))
+                .hex16("class", word(registers, PciConfig.REVISION + 2))
+                .hex16("command", word(registers, PciConfig.COMMAND))
+                .hex16("status", word(registers, PciConfig.STATUS));
+        for (int i = 0; i < PciBar.COUNT; i++) {
+            int at = PciConfig.BAR_0 + 4 * i;
+            int bar = word(registers, at) | (word(registers, at + 2) << 16);
+            if (bar != 0) {
+                group.hex32("bar-" + i, bar);
+            }
+        }
+        return group;
+    }
+
+    private static int word(byte[] registers, int at) {
+        return (registers[at] & 0xff) | ((registers[at + 1] & 0xff) << 8);
+    }
+
+    private static StateGroup vectors(MsixState state) {
+        byte[] table = state.table();
+        int masked = 0;
+        int pending = 0;
+        for (int vector = 0; vector < state.vectors(); vector++) {
+            masked += table[Msix.ENTRY_SIZE * vector + Msix.ENTRY_CONTROL] & Msix.ENTRY_MASKED;
+        }
+        for (byte bits : state.pending()) {
+            pending += Integer.bitCount(bits & 0xff);
+        }
+        return new StateGroup()
+                .number("vectors", state.vectors())
+                .number("masked", masked)
+                .number("pending", pending);
     }
 
     static String text(MacAddress mac) {

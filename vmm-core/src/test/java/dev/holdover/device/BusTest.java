@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 
 class BusTest {
@@ -31,6 +33,51 @@ class BusTest {
     }
 
     private final Bus bus = new Bus();
+
+    @Test
+    void letsDevicesComeAndGo() {
+        Probe first = new Probe(1);
+        Probe second = new Probe(2);
+        bus.add(0x100, 0x10, first);
+        assertThat(bus.tryAdd(0x10f, 2, second)).isFalse();
+        assertThat(bus.tryAdd(0xff, 2, second)).isFalse();
+        assertThat(bus.tryAdd(0x110, 0x10, second)).isTrue();
+        assertThat(bus.read(0x10f, 1)).isEqualTo(1);
+        bus.remove(0x100);
+        assertThat(bus.read(0x10f, 1)).isEqualTo(0xff);
+        assertThat(bus.read(0x110, 1)).isEqualTo(2);
+        assertThat(bus.tryAdd(0x100, 0x10, second)).isTrue();
+        assertThat(bus.read(0x10f, 1)).isEqualTo(2);
+        assertThatThrownBy(() -> bus.remove(0x101)).isInstanceOf(IllegalArgumentException.class);
+    }
+
+    /** As vCPUs do that run while another moves a device. */
+    @Test
+    void isReadWhileItChanges() throws Exception {
+        bus.add(0x1000, 0x10, new Probe(1));
+        AtomicBoolean done = new AtomicBoolean();
+        AtomicReference<String> wrong = new AtomicReference<>();
+        Thread reader = new Thread(() -> {
+            while (!done.get()) {
+                long steady = bus.read(0x1000, 1);
+                long moving = bus.read(0x2000, 1);
+                if (steady != 1 || (moving != 2 && moving != 0xff)) {
+                    wrong.set(steady + " and " + moving);
+                }
+            }
+        });
+        reader.start();
+        BusDevice moving = new Probe(2);
+        for (int i = 0; i < 10_000; i++) {
+            bus.add(0x2000, 0x10, moving);
+            bus.add(0x0, 0x10, moving);
+            bus.remove(0x2000);
+            bus.remove(0x0);
+        }
+        done.set(true);
+        reader.join();
+        assertThat(wrong).hasNullValue();
+    }
 
     @Test
     void findsEachDeviceAtEveryAddressItHasAndNowhereElse() {

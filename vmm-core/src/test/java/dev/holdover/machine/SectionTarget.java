@@ -27,7 +27,7 @@ final class SectionTarget {
             SectionEntry entry = new SectionEntry(type.name(), 0, Math.min(version, type.version()), 0, length, 0);
             SectionView view = new SectionView("state", entry, contents.asReadOnly());
             if (config) {
-                ConfigCodec.decode(1, view.input());
+                ConfigCodec.decode(version, view.input());
             } else if (type.equals(VcpuSection.TYPE)) {
                 VcpuSection.read(view.input());
             } else {

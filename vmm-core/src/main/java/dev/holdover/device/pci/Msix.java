@@ -26,8 +26,10 @@ public final class Msix {
     private static final int CONTROL_MASK_ALL = 1 << 14;
 
     private static final int ENTRY_DATA = 8;
-    private static final int ENTRY_CONTROL = 12;
-    private static final int ENTRY_MASKED = 1;
+    /** Vector control, and the one bit it has. */
+    public static final int ENTRY_CONTROL = 12;
+
+    public static final int ENTRY_MASKED = 1;
 
     /**
      * Where table and pending bits are.

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.holdover.boot.MemoryMap;
 import dev.holdover.boot.TestGuest;
+import dev.holdover.device.pci.PciWindows;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.GuestMemory;
 import java.io.File;
@@ -14,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -92,6 +94,50 @@ class AcpiTablesTest {
         assertThat(tables(config(2, 3)).keySet()).containsExactly("APIC", "DSDT", "FACP", "FACS", "RSDT", "XSDT");
     }
 
+    private static AcpiConfig withPci(int slots, int addressBits) {
+        List<PciRoot.Interrupt> interrupts = new ArrayList<>();
+        for (int slot = 1; slot <= slots; slot++) {
+            interrupts.add(new PciRoot.Interrupt(slot, 16 + (slot - 1) % 8));
+        }
+        PciWindows windows = MemoryMap.pciWindows(3 * MemoryMap.GIB, addressBits);
+        return new AcpiConfig(1, List.of(), new PciRoot(MemoryMap.PCI_ECAM, windows, interrupts));
+    }
+
+    /** Where these bytes are in a table, and nowhere else there. */
+    private long find(long table, String hex) {
+        String all = HexFormat.of().formatHex(memory.read(table, length(table)));
+        String wanted = hex.replace(" ", "");
+        int at = all.indexOf(wanted);
+        assertThat(at).as(hex).isNotNegative().isEven().isEqualTo(all.lastIndexOf(wanted));
+        return table + at / 2;
+    }
+
+    @Test
+    void tellsOfThePciBusOnlyWhereThereIsOne() {
+        Map<String, Long> tables = tables(withPci(31, 40));
+        assertThat(tables.keySet()).containsExactly("APIC", "DSDT", "FACP", "FACS", "MCFG", "RSDT", "XSDT");
+        long mcfg = tables.get("MCFG");
+        assertThat(length(mcfg)).isEqualTo(60);
+        assertThat(memory.getLong(mcfg + 44)).isEqualTo(0xdff00000L);
+        assertThat(memory.getLong(mcfg + 52)).as("segment and buses").isZero();
+
+        long dsdt = tables.get("DSDT");
+        find(dsdt, "08 5f484944 0c 41d00a08 08 5f434944 0c 41d00a03"); // _HID PNP0A08, _CID PNP0A03
+        find(dsdt, "08 5f484944 0c 41d00c02"); // _HID PNP0C02
+        find(dsdt, "86 09 00 01 0000f0df 00001000"); // Memory32Fixed of the ECAM
+        find(dsdt, "88 0d 00 02 0c 00 0000 0000 0000 0000 0100"); // buses 0 to 0
+        find(dsdt, "47 01 f80c f80c 01 08"); // 0xcf8 to 0xcff
+        find(dsdt, "88 0d 00 01 0c 03 0000 0010 ffff 0000 00f0"); // ports 0x1000 to 0xffff
+        find(dsdt, "87 17 00 00 0c 01 00000000 000000e0 ffffbffe 00000000 0000c01e");
+        find(
+                dsdt,
+                "8a 2b 00 00 0c 01 0000000000000000 0000000001000000 ffffffffff000000"
+                        + "0000000000000000 00000000ff000000"); // 4 GiB to 1 TiB
+        find(dsdt, "0c ffff0100 00 00 0a10"); // device 1, INTA#, no source, GSI 16
+        find(dsdt, "0c ffff1f00 00 00 0a16");
+        assertThat(tables(withPci(1, 32))).containsKey("MCFG");
+    }
+
     @Test
     void namesTheFixedRegisters() {
         long fadt = tables(config(1, 0)).get("FACP");
@@ -161,7 +207,9 @@ class AcpiTablesTest {
     @Test
     void acpicaUnderstandsThem(@TempDir Path directory) throws IOException, InterruptedException {
         assumeTrue(isInstalled("iasl"), "iasl is not installed (Debian: acpica-tools)");
-        Map<String, Long> tables = tables(config(300, MemoryMap.MAX_VIRTIO_DEVICES));
+        PciRoot pci = withPci(31, 40).pci();
+        AcpiConfig devices = config(300, MemoryMap.MAX_VIRTIO_DEVICES);
+        Map<String, Long> tables = tables(new AcpiConfig(300, devices.virtio(), pci));
         for (Map.Entry<String, Long> table : tables.entrySet()) {
             String name = table.getKey();
             Files.write(directory.resolve(name + ".dat"), memory.read(table.getValue(), length(table.getValue())));
@@ -171,6 +219,7 @@ class AcpiTablesTest {
         String dsdt = Files.readString(directory.resolve("DSDT.dsl"));
         assertThat(dsdt)
                 .contains("Device (COM1)", "Device (RTC)", "Device (VR00)", "Device (VR0F)", "EisaId (\"PNP0501\")")
+                .contains("Device (PCI0)", "Device (ECAM)")
                 .contains("Name (_S5", "0xD000F000")
                 .doesNotContain("Unknown", "External");
         assertThat(run(directory, "iasl", "DSDT.dsl")).contains("0 Errors, 0 Warnings");
