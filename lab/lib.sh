@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 #   check WHAT COMMAND...        prints "ok: WHAT" or "FAIL: WHAT"
-#   guest_start OPTION...        starts the VMM: --cpus --memory --disk --net --rng --append --on-reset, as ./vmm run
+#   guest_start OPTION...        starts the VMM: --cpus --memory --disk --vfio --net --rng --append --on-reset, as ./vmm run
 #   guest_up                     waits for the guest's shell; sets GUEST_BOOT, the guest's boot id
 #   guest_run COMMAND [SECONDS]  types a command and waits for its end; sets OUTPUT, returns the command's status
 #   guest_send, guest_expect     the two halves, for what is not a command
@@ -85,6 +85,8 @@ vmm_holdover() {
         --on-reset "$on_reset" --serial stdio)
     local disk
     for disk in "${disks[@]}"; do VMM+=(--disk "path=$disk"); done
+    local device
+    for device in "${vfio[@]}"; do VMM+=(--vfio "$device"); done
     [ -z "$tap" ] || VMM+=(--net "tap=$tap")
     [ -z "$rng" ] || VMM+=(--rng)
     [ -z "$ram" ] || VMM+=(--ram "mem-path=$ram")
@@ -106,12 +108,13 @@ vmm_qemu() {
 guest_start() {
     # noxsave: QEMU's TCG lets a nested guest's XSETBV through without an exit, so KVM does not learn of it and a kernel that uses XSAVE
     # finds CPUID at odds with itself ("XSAVE consistency problem", a WARNING).
-    local cpus=1 memory=256M disks=() tap='' rng='' ram='' control='' name='' agent=luod on_reset=exit append="console=ttyS0 quiet panic=-1 noxsave" inside=()
+    local cpus=1 memory=256M disks=() vfio=() tap='' rng='' ram='' control='' name='' agent=luod on_reset=exit append="console=ttyS0 quiet panic=-1 noxsave" inside=()
     while [ $# -gt 0 ]; do
         case $1 in
         --cpus) cpus=$2 && shift ;;
         --memory) memory=$2 && shift ;;
         --disk) disks+=("$2") && shift ;;
+        --vfio) vfio+=("$2") && shift ;;
         --net) tap=$2 && shift ;;
         --rng) rng=1 ;;
         --ram) ram=$2 && shift ;;
