@@ -8,6 +8,7 @@ module dev.holdover.core {
 
     exports dev.holdover.boot;
     exports dev.holdover.device;
+    exports dev.holdover.device.vfio;
     exports dev.holdover.device.pci;
     exports dev.holdover.machine;
     exports dev.holdover.virtio;

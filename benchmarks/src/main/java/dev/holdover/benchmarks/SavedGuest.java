@@ -78,6 +78,7 @@ final class SavedGuest implements AutoCloseable {
                 List.of(),
                 false,
                 false,
+                List.of(),
                 -1,
                 false);
     }

@@ -192,6 +192,7 @@ final class DemoCommand implements Callable<Integer> {
                 List.of(),
                 false,
                 false,
+                List.of(),
                 -1,
                 false);
     }

@@ -232,6 +232,7 @@ final class RestoreCommand implements Callable<Integer>, PlainArguments.Reader {
                 saved.nets(),
                 saved.rng(),
                 saved.pci(),
+                saved.vfio(),
                 saved.debugExitPort(),
                 saved.rebootOnReset());
     }

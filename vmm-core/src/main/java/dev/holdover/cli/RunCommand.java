@@ -2,6 +2,7 @@ package dev.holdover.cli;
 
 import dev.holdover.boot.BootConfig;
 import dev.holdover.device.SerialConfig;
+import dev.holdover.device.vfio.VfioConfig;
 import dev.holdover.linux.UsageException;
 import dev.holdover.liveupdate.Agent;
 import dev.holdover.machine.BootSource;
@@ -132,6 +133,13 @@ final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
     private boolean rng;
 
     @Option(
+            names = "--vfio",
+            paramLabel = "BDF|PATH[,on-kexec=reset]",
+            description = "Gives the guest a PCI device of the host, by its address or /dev/vfio/devices/vfioN; see"
+                    + " docs/passthrough.md. May be given several times.")
+    private List<String> vfio = new ArrayList<>();
+
+    @Option(
             names = "--debug-exit",
             paramLabel = "PORT",
             arity = "0..1",
@@ -189,6 +197,7 @@ final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
                 case "--disk" -> disks.add(arguments.value());
                 case "--net" -> nets.add(arguments.value());
                 case "--rng" -> rng = arguments.flag(rng);
+                case "--vfio" -> vfio.add(arguments.value());
                 case "--debug-exit" -> debugExit = arguments.once(debugExit, DEBUG_EXIT_PORT);
                 case "--on-reset" -> onReset = arguments.once(onReset);
                 case "--control" -> control = arguments.once(control);
@@ -251,6 +260,7 @@ final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
                 netConfigs(),
                 rng,
                 false,
+                vfioConfigs(),
                 debugExit == null ? -1 : number("--debug-exit", NotEmpty.value("--debug-exit", debugExit), 0, 0xffff),
                 rebootOnReset());
     }
@@ -321,6 +331,14 @@ final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
         List<DiskConfig> configs = new ArrayList<>();
         for (String disk : disks) {
             configs.add(DiskConfig.parse(NotEmpty.value("--disk", disk)));
+        }
+        return configs;
+    }
+
+    private List<VfioConfig> vfioConfigs() {
+        List<VfioConfig> configs = new ArrayList<>();
+        for (String device : vfio) {
+            configs.add(VfioConfig.parse(NotEmpty.value("--vfio", device)));
         }
         return configs;
     }

@@ -2,6 +2,7 @@ package dev.holdover.machine;
 
 import dev.holdover.boot.BootConfig;
 import dev.holdover.device.SerialConfig;
+import dev.holdover.device.vfio.VfioConfig;
 import dev.holdover.linux.UsageException;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.virtio.ConsoleConfig;
@@ -34,7 +35,7 @@ final class ConfigCodec {
 
     /** The version in which {@link #encode} writes it. */
     static int version(MachineConfig config) {
-        return config.pci() ? VERSION : FIRST_VERSION;
+        return config.hasPciBus() ? VERSION : FIRST_VERSION;
     }
 
     static MemorySegment encode(MachineConfig config) {
@@ -76,6 +77,10 @@ final class ConfigCodec {
         out.bool(config.rebootOnReset());
         if (version(config) > FIRST_VERSION) {
             out.bool(config.pci());
+            out.i32(config.vfio().size());
+            for (VfioConfig device : config.vfio()) {
+                out.string(device.text());
+            }
         }
         return out.written();
     }
@@ -119,6 +124,10 @@ final class ConfigCodec {
         int debugExitPort = in.i32();
         boolean rebootOnReset = in.bool();
         boolean pci = version > FIRST_VERSION && in.bool();
+        List<VfioConfig> vfio = new ArrayList<>();
+        for (int i = version > FIRST_VERSION ? in.count(MAX_DEVICES) : 0; i > 0; i--) {
+            vfio.add(VfioConfig.parse(in.string(MAX_TEXT)));
+        }
         in.end();
         return new MachineConfig(
                 name,
@@ -131,6 +140,7 @@ final class ConfigCodec {
                 nets,
                 rng,
                 pci,
+                vfio,
                 debugExitPort,
                 rebootOnReset);
     }

@@ -15,6 +15,8 @@ import dev.holdover.device.I8042State;
 import dev.holdover.device.SerialBackend;
 import dev.holdover.device.Uart16550;
 import dev.holdover.device.Uart16550State;
+import dev.holdover.device.vfio.Passthrough;
+import dev.holdover.device.vfio.VfioConfig;
 import dev.holdover.handover.Part;
 import dev.holdover.kvm.KvmVm;
 import dev.holdover.linux.EventFd;
@@ -68,6 +70,9 @@ final class Devices implements AutoCloseable {
     /** Null if the machine has no PCI functions. */
     private PciBus pci;
 
+    /** Null if the guest has no device of the host. */
+    private Passthrough passthrough;
+
     private SerialBackend serial;
     private Uart16550 com1;
     private Uart16550State com1PowerOn;
@@ -79,6 +84,7 @@ final class Devices implements AutoCloseable {
      * Opens all that the devices need of the host, or takes over what another VMM had open.
      *
      * @param parts what is handed over, of which it takes its own; null to open by name
+     * @param held devices of the host that a live update kept; null to open them by name
      * @param addressBits how many bits of a GPA the guest's CPUs have
      * @param requests is told what the guest asks, on a vCPU's thread
      * @param quit is run when the user leaves the console, on the loop's thread
@@ -88,6 +94,7 @@ final class Devices implements AutoCloseable {
             MachineConfig config,
             GuestMemory memory,
             List<Part> parts,
+            HeldDevices held,
             int addressBits,
             Consumer<GuestRequest> requests,
             Runnable quit,
@@ -121,15 +128,32 @@ final class Devices implements AutoCloseable {
                     ? SerialBackend.open(config.serial(), loop, quit)
                     : SerialBackend.adopt(config.serial(), parts, loop, quit);
             addPlatform(config, memory, requests);
-            if (config.pci()) {
+            if (config.hasPciBus()) {
                 long ramEnd = memory.regions().getLast().end();
                 pci = new PciBus(ports, mmio, ramEnd, addressBits, slots.size());
+                if (!config.vfio().isEmpty()) {
+                    passthrough = passthrough(config.vfio(), memory, parts, held);
+                }
                 pci.powerOn();
             }
         } catch (RuntimeException | Error e) {
             close();
             throw e;
         }
+    }
+
+    private Passthrough passthrough(List<VfioConfig> configs, GuestMemory memory, List<Part> parts, HeldDevices held) {
+        if (parts != null) {
+            return Passthrough.take(configs, parts, pci.bridge(), pci.routes());
+        }
+        return held == null
+                ? Passthrough.open(configs, memory, pci.bridge(), pci.routes())
+                : Passthrough.adopt(configs, held.iommufd(), held.devices(), pci.bridge(), pci.routes());
+    }
+
+    /** The devices of the host that the guest has; null if it has none. */
+    Passthrough passthrough() {
+        return passthrough;
     }
 
     private static Tap tap(List<Part> parts, NetConfig net) {
@@ -155,6 +179,9 @@ final class Devices implements AutoCloseable {
             }
         }
         serial.parts(to);
+        if (passthrough != null) {
+            passthrough.parts(to);
+        }
     }
 
     /** What the first serial port is wired to. */
@@ -227,6 +254,37 @@ final class Devices implements AutoCloseable {
         }
     }
 
+    /** Shows the registers of the host's devices, where they are placed: before the VM has its interrupt controllers. */
+    void connectMemory(KvmVm vm, int firstSlot) {
+        if (passthrough != null) {
+            passthrough.connectMemory(vm, firstSlot);
+        }
+    }
+
+    /**
+     * Lets another VM have the interrupts of the host's devices, which go on with what they do. The vCPUs are parked; {@link
+     * #listen} takes it back.
+     */
+    void release() {
+        if (passthrough != null) {
+            passthrough.release();
+        }
+    }
+
+    /** The guest is this VM's: so are the host's devices, and their interrupts, of which none is missed. */
+    void listen() {
+        if (passthrough != null) {
+            passthrough.listenAgain();
+        }
+    }
+
+    /** What took time that a guest should not wait for, after another VMM had it: it runs here. */
+    void settle() {
+        if (passthrough != null) {
+            passthrough.settle();
+        }
+    }
+
     /** Connects interrupts and doorbells to a VM that has its interrupt controllers and all its memslots. */
     void connect(KvmVm vm) {
         com1Line.connect(vm);
@@ -234,6 +292,9 @@ final class Devices implements AutoCloseable {
         sciLine.connect(vm);
         if (pci != null) {
             pci.connect(vm);
+        }
+        if (passthrough != null) {
+            passthrough.connectInterrupts(vm);
         }
         for (Slot slot : slots) {
             vm.bindInterrupt(slot.interrupt(), MemoryMap.virtioGsi(slot.number()));
@@ -486,6 +547,9 @@ final class Devices implements AutoCloseable {
 
     @Override
     public void close() {
+        if (passthrough != null) {
+            passthrough.close();
+        }
         for (Slot slot : slots) {
             slot.device().close();
             slot.interrupt().close();

@@ -25,6 +25,7 @@ import java.util.List;
  *   <li>Input of the console rests, or its bytes would be read here after the state was taken; a client that came since
  *       the descriptors went over waits, for the other side.
  *   <li>The guest stands still; the state is completed where the other side finds it.
+ *   <li>Devices of the host go on all the while. Their interrupts count until the other side listens: two VMs cannot.
  *   <li>The other side applies it, takes the owner word and lets the guest run; then this machine has ended.
  *   <li>Whatever goes wrong before that: this side keeps the owner word and the guest goes on here. If the word was taken,
  *       it never does, whatever else is lost.
@@ -136,6 +137,7 @@ final class HandOver {
         long saved;
         try {
             machine.stand();
+            machine.devices.release();
             SerialBackend.Pending pending = serial.suspend();
             standing = System.nanoTime();
             machine.requireNotEnding();
@@ -152,6 +154,7 @@ final class HandOver {
                 saved = pausedAt;
             } else {
                 machine.tell();
+                machine.devices.listen();
                 if (ran) {
                     machine.resume();
                 }

@@ -1,10 +1,14 @@
 package dev.holdover.machine;
 
+import dev.holdover.device.vfio.Passthrough;
+import dev.holdover.device.vfio.VfioConfig;
+import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.Agent;
 import dev.holdover.liveupdate.Session;
+import dev.holdover.liveupdate.SessionException;
 import dev.holdover.liveupdate.SystemdAgent;
 import dev.holdover.liveupdate.Tokens;
 import dev.holdover.liveupdate.UpdateListener;
@@ -30,7 +34,10 @@ import java.util.concurrent.TimeUnit;
  *   <li>While the guest runs: RAM is populated, in huge pages where it may, for the kernel fills holes with small pages,
  *       slowly; then preserved, which costs by the page but does not keep the guest from storing to it. With it goes the
  *       page that says which RAM it is and how often a guest went on in it.
+ *   <li>Devices of the host next: an iommufd needs the RAM that it maps in the session, a device its iommufd. A kernel that
+ *       cannot keep them is found out now; unless the user wants them reset then, that is the end of the update.
  *   <li>The guest stands still; its disks are synced, as nobody writes again what is lost with the host's page cache.
+ *   <li>Devices that are kept go on, but interrupt nobody; the others are reset, so that none writes to RAM any more.
  *   <li>The state is written to a memfd, preserved, and the agent is told. The timeline in it goes on afterwards.
  *   <li>If the update is given up, the session has been closed: the state is made one of the past, then the guest runs on.
  *       Until then it stands still, whatever happens to this process.
@@ -44,6 +51,8 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
     // On the agent's thread.
     private boolean prepared;
     private boolean ran;
+    /** The session has the guest's devices of the host, too. */
+    private boolean keepsDevices;
 
     private volatile boolean ready;
 
@@ -54,6 +63,7 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
      */
     public LiveUpdate(Machine machine, Agent agent, String id) {
         machine.ram.requirePreservable();
+        machine.requirePassable();
         this.machine = machine;
         this.agent = agent;
         this.id = id;
@@ -88,6 +98,9 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
             session.preserve(fds.get(i), Tokens.ram(i));
         }
         session.preserve(machine.identityPage(), Tokens.IDENTITY);
+        if (machine.devices.passthrough() != null) {
+            preserveDevices(session, machine.devices.passthrough());
+        }
         long preserved = System.nanoTime();
         prepared = true;
         long size = machine.ram.config().size();
@@ -99,6 +112,32 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
                         ? "; huge pages would make it cheaper: write advise to"
                                 + " /sys/kernel/mm/transparent_hugepage/shmem_enabled before the guest is started"
                         : ""));
+    }
+
+    private void preserveDevices(Session session, Passthrough devices) {
+        keepsDevices = false;
+        try {
+            session.preserve(devices.iommufd(), Tokens.iommufd(0));
+            for (int i = 0; i < devices.functions().size(); i++) {
+                session.preserve(devices.functions().get(i).device().fd(), Tokens.vfio(i));
+            }
+            keepsDevices = true;
+        } catch (SessionException e) {
+            if (e.errno() != Errno.ENOENT) {
+                throw e;
+            }
+            for (VfioConfig device : machine.config.vfio()) {
+                if (!device.resetOnKexec()) {
+                    throw new VmmException(
+                            "the guest has " + device.host() + " of the host, and this kernel keeps no such device"
+                                    + " through a kexec (" + e.errno().name()
+                                    + "): end the guest first, or start it with --vfio " + device.host()
+                                    + ",on-kexec=reset, if its driver survives a device that is reset under it",
+                            e);
+                }
+            }
+            System.err.println("vmm: live update: this kernel keeps no devices, those of the guest will be reset");
+        }
     }
 
     private static long millis(long nanos) {
@@ -127,6 +166,7 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
                 machine.requireNotEnding();
                 draft.complete();
                 machine.devices.syncDisks();
+                restDevices();
                 plan.saveRam(machine.ram, image, null);
                 if (machine.raise == null) {
                     machine.raise = RamIdentity.Cause.WENT_ON;
@@ -136,11 +176,22 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
                 machine.preserved();
                 ready = true;
             } catch (RuntimeException | Error e) {
+                machine.devices.listen();
                 if (ran) {
                     machine.resume();
                 }
                 throw e;
             }
+        }
+    }
+
+    /** Of devices that are kept only the interrupts rest: no session keeps those. */
+    private void restDevices() {
+        Passthrough devices = machine.devices.passthrough();
+        if (devices != null && keepsDevices) {
+            devices.silence();
+        } else if (devices != null) {
+            devices.resetDevices();
         }
     }
 
@@ -164,6 +215,7 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
         if (ready) {
             machine.unpreserved();
             ready = false;
+            machine.devices.listen();
             if (ran) {
                 machine.resume();
             }

@@ -8,6 +8,7 @@ import dev.holdover.boot.acpi.AcpiConfig;
 import dev.holdover.boot.acpi.AcpiTables;
 import dev.holdover.device.Bus;
 import dev.holdover.device.GuestRequest;
+import dev.holdover.device.vfio.Passthrough;
 import dev.holdover.handover.HandOverConnection;
 import dev.holdover.handover.Part;
 import dev.holdover.kvm.Kvm;
@@ -114,7 +115,7 @@ public final class Machine implements AutoCloseable {
      * @param fdsets where RAM may come from; its descriptors are duplicated
      */
     public Machine(MachineConfig config, FdSets fdsets) {
-        this(config, fdsets, null, null, null);
+        this(config, fdsets, null, null, null, null);
     }
 
     /**
@@ -125,17 +126,19 @@ public final class Machine implements AutoCloseable {
      * @throws RestoreRefused if the state and the RAM, the disks or this host do not fit
      */
     public static Machine restore(MachineConfig config, FdSets fdsets, Incoming incoming) {
-        return new Machine(config, fdsets, incoming, null, null);
+        return new Machine(config, fdsets, incoming, null, null, null);
     }
 
     /**
      * Makes a machine that goes on where one stood that a live update preserved, parked.
      *
      * @param ram the guest's, taken over; closed if this fails
+     * @param held the guest's devices of the host, taken over; null if it has none, or they are to be opened anew
      * @param identityPage where its identity stands; taken over if this does not fail
      */
-    static Machine retrieve(MachineConfig config, FdSets fdsets, Incoming incoming, Ram ram, Fd identityPage) {
-        Machine machine = new Machine(config, fdsets, incoming, ram, null);
+    static Machine retrieve(
+            MachineConfig config, FdSets fdsets, Incoming incoming, Ram ram, HeldDevices held, Fd identityPage) {
+        Machine machine = new Machine(config, fdsets, incoming, ram, null, held);
         machine.identityPage = identityPage;
         machine.noteTscKhz();
         return machine;
@@ -150,11 +153,12 @@ public final class Machine implements AutoCloseable {
      * @param parts what its devices live on; taken from the list
      */
     static Machine prepare(MachineConfig config, Incoming draft, Ram ram, List<Part> parts) {
-        return new Machine(config, null, draft, ram, parts);
+        return new Machine(config, null, draft, ram, parts, null);
     }
 
     /** @param handedRam null to open it as the configuration says, and likewise {@code parts} */
-    private Machine(MachineConfig config, FdSets fdsets, Incoming incoming, Ram handedRam, List<Part> parts) {
+    private Machine(
+            MachineConfig config, FdSets fdsets, Incoming incoming, Ram handedRam, List<Part> parts, HeldDevices held) {
         this.config = config;
         boolean complete = parts == null;
         Ram openedRam = handedRam;
@@ -180,8 +184,8 @@ public final class Machine implements AutoCloseable {
             Cpuid supported = kvm.supportedCpuid();
             int addressBits = GuestCpuid.addressBits(
                     incoming == null ? supported : incoming.vcpu(0).cpuid());
-            openedDevices =
-                    new Devices(config, ram.memory(), parts, addressBits, this::request, this::quit, this::failed);
+            openedDevices = new Devices(
+                    config, ram.memory(), parts, held, addressBits, this::request, this::quit, this::failed);
             this.devices = openedDevices;
             Devices.Saved savedDevices = incoming == null || !complete ? null : devices.read(incoming);
             CpuEntry entry = incoming == null ? loadGuest() : CpuEntry.reset();
@@ -189,7 +193,7 @@ public final class Machine implements AutoCloseable {
 
             openedVm = kvm.createVm();
             this.vm = openedVm;
-            setMemorySlots(kvm.has(KvmCap.READONLY_MEM));
+            int slots = setMemorySlots(kvm.has(KvmCap.READONLY_MEM));
             if (kvm.has(KvmCap.SET_IDENTITY_MAP_ADDR)) {
                 vm.setIdentityMapAddress(MemoryMap.KVM_IDENTITY_MAP);
             }
@@ -199,6 +203,7 @@ public final class Machine implements AutoCloseable {
             if (incoming != null) {
                 devices.placePci(incoming);
             }
+            devices.connectMemory(vm, slots);
             startTimes.done(StartTimes.Part.MEMSLOTS);
             vm.createIrqchip();
             vm.createPit();
@@ -222,6 +227,7 @@ public final class Machine implements AutoCloseable {
             if (incoming != null && complete) {
                 boolean ofSession = incoming.isOfSession();
                 apply(incoming, savedDevices, ofSession ? GuestTime.Passed.ON_THIS_MACHINE : GuestTime.Passed.NOT);
+                devices.listen();
                 raise = RamIdentity.Cause.RESTORED;
             }
             if (complete) {
@@ -287,8 +293,8 @@ public final class Machine implements AutoCloseable {
         return Boot.load(image.config(), ram.memory(), rsdp);
     }
 
-    /** RAM, with a hole where firmware's tail lies over it, and the firmware. */
-    private void setMemorySlots(boolean readOnly) {
+    /** RAM, with a hole where firmware's tail lies over it, and the firmware; returns the first slot that is free. */
+    private int setMemorySlots(boolean readOnly) {
         int slot = 0;
         for (GuestMemory.Region region : ram.memory().regions()) {
             if (firmware == null || region.gpa() >= MemoryMap.HIGH_MEMORY) {
@@ -305,8 +311,9 @@ public final class Machine implements AutoCloseable {
         }
         if (firmware != null) {
             vm.setMemorySlot(slot++, firmware.isaGpa(), firmware.isaRom(), readOnly);
-            vm.setMemorySlot(slot, firmware.gpa(), firmware.rom(), readOnly);
+            vm.setMemorySlot(slot++, firmware.gpa(), firmware.rom(), readOnly);
         }
+        return slot;
     }
 
     private void createVcpus(Kvm kvm, Cpuid supported, Incoming incoming) {
@@ -571,6 +578,7 @@ public final class Machine implements AutoCloseable {
                     + (closed ? "ended" : "been handed over to another VMM"));
         }
         requireNotPreserved();
+        SavePlan.requireNoPassthrough(config);
         boolean ran = state == RunState.RUNNING;
         long start = System.nanoTime();
         SavePlan plan = new SavePlan(config, ram, ramIdentity, options);
@@ -626,9 +634,18 @@ public final class Machine implements AutoCloseable {
      */
     public HandOverReport handOver(String path, SocketFile control) {
         SavePlan.requireShared(config.ram());
+        requirePassable();
         try (HandOverConnection peer = HandOverConnection.connect(path)) {
             Rehearsal.upTo(REHEARSALS);
             return new HandOver(this, peer).run(control);
+        }
+    }
+
+    /** Refuses devices of the host that no other process could be given. */
+    void requirePassable() {
+        String why = devices.passthrough() == null ? null : Passthrough.whyNotHandedOver(ram.memory());
+        if (why != null) {
+            throw new VmmException("can't hand the guest over: " + why);
         }
     }
 

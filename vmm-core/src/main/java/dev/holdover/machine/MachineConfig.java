@@ -1,6 +1,7 @@
 package dev.holdover.machine;
 
 import dev.holdover.device.SerialConfig;
+import dev.holdover.device.vfio.VfioConfig;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.virtio.ConsoleConfig;
 import dev.holdover.virtio.DiskConfig;
@@ -15,7 +16,8 @@ import java.util.List;
  * @param serial where COM1 goes
  * @param console where the virtio console goes; null for no such device
  * @param rng whether there is a virtio entropy source
- * @param pci whether there is a PCI bus
+ * @param pci whether there is a PCI bus, also without devices of the host
+ * @param vfio devices of the host that the guest has as its own
  * @param debugExitPort the port whose write ends the VMM, -1 for none
  * @param rebootOnReset whether a reset by the guest starts it again instead of ending the VMM
  */
@@ -30,11 +32,17 @@ public record MachineConfig(
         List<NetConfig> nets,
         boolean rng,
         boolean pci,
+        List<VfioConfig> vfio,
         int debugExitPort,
         boolean rebootOnReset) {
+    /** Whether there is a PCI bus. */
+    public boolean hasPciBus() {
+        return pci || !vfio.isEmpty();
+    }
+
     /** The same machine with other RAM. */
     public MachineConfig withRam(RamConfig other) {
         return new MachineConfig(
-                name, other, cpus, boot, serial, console, disks, nets, rng, pci, debugExitPort, rebootOnReset);
+                name, other, cpus, boot, serial, console, disks, nets, rng, pci, vfio, debugExitPort, rebootOnReset);
     }
 }

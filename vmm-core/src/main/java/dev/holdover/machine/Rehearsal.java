@@ -70,6 +70,7 @@ public final class Rehearsal {
                 List.of(),
                 true,
                 false,
+                List.of(),
                 -1,
                 false);
     }

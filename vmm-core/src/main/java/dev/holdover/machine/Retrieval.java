@@ -1,8 +1,11 @@
 package dev.holdover.machine;
 
 import dev.holdover.boot.MemoryMap;
+import dev.holdover.device.vfio.VfioConfig;
+import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
 import dev.holdover.liveupdate.Session;
+import dev.holdover.liveupdate.SessionException;
 import dev.holdover.liveupdate.Tokens;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.Ram;
@@ -24,6 +27,8 @@ import java.util.function.UnaryOperator;
  * <ol>
  *   <li>The state and the page that says which RAM it is: whether the state was used is known before RAM is touched.
  *   <li>RAM, every piece; huge pages are asked for anew, as that belongs to a mapping.
+ *   <li>Devices of the host: the iommufd, then what is bound to it. If the session has none, as the kernel could not keep
+ *       them, they are opened anew, but only those that the user wants reset then.
  *   <li>The machine, as for any restore; the guest's clocks are set by the host's TSC, which has run on.
  *   <li>The generation is raised in that page before the first KVM_RUN: a VMM that dies after it leaves a guest that is
  *       refused as moved on, never one that runs twice.
@@ -65,7 +70,8 @@ public final class Retrieval {
                 TimelineEvent stateRetrieved = TimelineEvent.now(Phase.STATE_RETRIEVED);
                 Ram ram = ram(incoming.config().ram());
                 TimelineEvent ramRetrieved = TimelineEvent.now(Phase.RAM_RETRIEVED);
-                machine = Machine.retrieve(override.apply(incoming.config()), fdsets, incoming, ram, page);
+                MachineConfig config = override.apply(incoming.config());
+                machine = retrieve(config, fdsets, incoming, ram, page);
                 timeline.addAll(incoming.state().timeline().events());
                 TimelineEvent boot = kernelUp();
                 if (!timeline.isEmpty() && boot.realtime() > timeline.getLast().realtime() - RTC_GRAIN) {
@@ -82,6 +88,49 @@ public final class Retrieval {
                 page.close();
                 throw e;
             }
+        }
+    }
+
+    private Machine retrieve(MachineConfig config, FdSets fdsets, Incoming incoming, Ram ram, Fd page) {
+        HeldDevices held;
+        try {
+            held = config.vfio().isEmpty() ? null : devices(config.vfio());
+        } catch (RuntimeException e) {
+            ram.close();
+            throw e;
+        }
+        try {
+            return Machine.retrieve(config, fdsets, incoming, ram, held, page);
+        } catch (RuntimeException | Error e) {
+            if (held != null) {
+                held.close();
+            }
+            throw e;
+        }
+    }
+
+    /** Null if the session has none. */
+    private HeldDevices devices(List<VfioConfig> configs) {
+        Fd iommufd;
+        try {
+            iommufd = session.retrieve(Tokens.iommufd(0));
+        } catch (SessionException e) {
+            for (VfioConfig config : configs) {
+                if (e.errno() != Errno.ENOENT || !config.resetOnKexec()) {
+                    throw e;
+                }
+            }
+            return null;
+        }
+        List<Fd> devices = new ArrayList<>();
+        try {
+            for (int i = 0; i < configs.size(); i++) {
+                devices.add(session.retrieve(Tokens.vfio(i)));
+            }
+            return new HeldDevices(iommufd, devices);
+        } catch (RuntimeException e) {
+            new HeldDevices(iommufd, devices).close();
+            throw e;
         }
     }
 
@@ -126,6 +175,7 @@ public final class Retrieval {
     public boolean run() {
         machine.resume();
         boolean entered = machine.awaitEntered();
+        machine.devices.settle();
         timeline.add(machine.stamp(Phase.RUNNING));
         machine.setTimeline(timeline);
         return entered;

@@ -45,6 +45,16 @@ final class SavePlan {
         }
     }
 
+    /** Refuses a guest whose devices a file cannot hold. */
+    static void requireNoPassthrough(MachineConfig config) {
+        if (!config.vfio().isEmpty()) {
+            throw new VmmException("can't save the guest to a file: it has "
+                    + config.vfio().getFirst().host()
+                    + " of the host, which loses what it knows of the guest with this VMM; hand the guest over to"
+                    + " another VMM instead (handover, or a live update)");
+        }
+    }
+
     private SavePlan(MachineConfig config, Ram ram, RamIdentity identity, boolean kept) {
         this.identity = identity;
         RamConfig ramConfig = config.ram();

@@ -153,6 +153,7 @@ public final class TakeOver implements AutoCloseable {
                 throw new VmmException("the other VMM has kept the guest: it does not run here");
             }
             machine.takeConsole(arrived.output());
+            machine.devices.listen();
             long running = applied;
             if (arrived.runs()) {
                 machine.resume();
@@ -161,6 +162,7 @@ public final class TakeOver implements AutoCloseable {
                 }
             }
             tell(new Message.Running(received, applied, running));
+            machine.devices.settle();
             machine.takeInput(arrived.input()); // only now: nothing that can wait takes the guest's processor
         } catch (VmmException | ErrnoException e) {
             refuse(e);

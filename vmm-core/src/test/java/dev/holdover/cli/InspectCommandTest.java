@@ -72,6 +72,7 @@ class InspectCommandTest {
                 List.of(),
                 true,
                 false,
+                List.of(),
                 0xf4,
                 false);
         try (FdSets fdsets = new FdSets();

@@ -49,6 +49,7 @@ class GuestControlTest {
                 List.of(),
                 false,
                 false,
+                List.of(),
                 -1,
                 false);
         String path = dir.resolve("control").toString();

@@ -72,6 +72,7 @@ class SaveBoundTest {
                 List.of(),
                 false,
                 false,
+                List.of(),
                 -1,
                 false);
     }

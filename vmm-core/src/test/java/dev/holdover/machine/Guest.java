@@ -145,7 +145,19 @@ final class Guest {
                 ? new BootSource.Firmware(image)
                 : new BootSource.KernelImage(new BootConfig(image, initrd, commandLine));
         MachineConfig config = new MachineConfig(
-                "", ram, cpus, boot, serial, console, disks, nets, rng, pci, MemoryMap.PORT_DEBUG_EXIT, rebootOnReset);
+                "",
+                ram,
+                cpus,
+                boot,
+                serial,
+                console,
+                disks,
+                nets,
+                rng,
+                pci,
+                List.of(),
+                MemoryMap.PORT_DEBUG_EXIT,
+                rebootOnReset);
         try (FdSets none = new FdSets()) {
             return new Machine(config, none);
         }

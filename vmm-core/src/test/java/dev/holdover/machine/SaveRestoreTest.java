@@ -81,6 +81,7 @@ class SaveRestoreTest {
                 List.of(),
                 false,
                 false,
+                List.of(),
                 0xf4,
                 false);
     }

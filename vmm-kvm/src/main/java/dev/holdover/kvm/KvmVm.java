@@ -86,6 +86,11 @@ public final class KvmVm implements AutoCloseable {
         }
     }
 
+    /** KVM_SET_USER_MEMORY_REGION with size 0: nothing is in that slot any more. Costs what setting it does. */
+    public void removeMemorySlot(int slot) {
+        setMemorySlot(slot, 0, MemorySegment.NULL, false);
+    }
+
     /** KVM_CREATE_IRQCHIP: PICs, IOAPIC and, in each later vCPU, a LAPIC. Before the vCPUs. */
     public void createIrqchip() {
         fd.ioctl("ioctl KVM_CREATE_IRQCHIP", KvmIoctl.KVM_CREATE_IRQCHIP, 0);

@@ -14,9 +14,18 @@ public final class EventFd implements AutoCloseable {
     private final MemorySegment counter = Arena.ofAuto().allocate(ValueLayout.JAVA_LONG);
 
     public EventFd() {
-        this.fd = Fd.adopt(
+        this(Fd.adopt(
                 (int) ErrnoException.check("eventfd", Syscall.call(Syscall.EVENTFD2, 0, EFD_NONBLOCK | EFD_CLOEXEC)),
-                "eventfd");
+                "eventfd"));
+    }
+
+    private EventFd(Fd fd) {
+        this.fd = fd;
+    }
+
+    /** Takes over one that another process made, and that is non-blocking. */
+    public static EventFd adopt(Fd fd) {
+        return new EventFd(fd);
     }
 
     public Fd fd() {

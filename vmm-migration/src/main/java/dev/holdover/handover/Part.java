@@ -63,7 +63,10 @@ public record Part(Role role, String text, Fd fd) {
         CONSOLE_INPUT(11),
         CONSOLE_OUTPUT(12),
         CONSOLE_TERMINAL(13),
-        CONTROL_LISTENER(14);
+        CONTROL_LISTENER(14),
+        IOMMUFD(15),
+        VFIO_DEVICE(16),
+        VFIO_INTERRUPT(17);
 
         private final int code;
 

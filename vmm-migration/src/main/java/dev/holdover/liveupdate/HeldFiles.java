@@ -4,6 +4,8 @@ import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.FileStat;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
@@ -12,7 +14,8 @@ import java.util.Set;
  * The files of one session that luod holds itself, with the kernel's rules for them. They are freed when nobody refers
  * to the session any more: neither luod nor a process that has one of its sockets.
  *
- * <p>One difference remains: a file that the kernel preserves can no longer change its size.
+ * <p>Two differences: a file that the kernel preserves can no longer change its size; and iommufds and VFIO devices are
+ * held, too, which no kernel preserves yet. A device that is held stays bound and goes on with what it was told to do.
  */
 final class HeldFiles {
     /** As many files as one session takes; the kernel takes 630,000. */
@@ -26,6 +29,8 @@ final class HeldFiles {
 
     /** Which file a descriptor is one of. */
     record Inode(long device, long inode) {}
+
+    private static final Path CHARACTER_DEVICES = Path.of("/sys/dev/char");
 
     final String name;
     /** Those that are in any session, of all sessions. */
@@ -47,10 +52,12 @@ final class HeldFiles {
             fd.close();
             return refused;
         }
-        Inode inode = inode(fd.stat());
+        FileStat stat = fd.stat();
         files.put(token, fd);
-        inodes.put(token, inode);
-        preserved.add(inode);
+        if (!stat.isCharacterDevice()) {
+            inodes.put(token, inode(stat));
+            preserved.add(inode(stat));
+        }
         return null;
     }
 
@@ -66,12 +73,30 @@ final class HeldFiles {
         }
         try {
             FileStat stat = fd.stat();
+            if (stat.isCharacterDevice()) {
+                return isPassthrough(stat) ? null : Errno.ENOENT;
+            }
             if (!stat.isRegular() || stat.links() != 0 || !fd.fileSystem().isTmpfs()) {
                 return Errno.ENOENT;
             }
             return preserved.contains(inode(stat)) ? Errno.EBUSY : null;
         } catch (ErrnoException e) {
             return e.errno();
+        }
+    }
+
+    /**
+     * Whether it is /dev/iommu or a VFIO device's node, whatever its name here. All iommufds are one inode, and nobody
+     * opens a VFIO device twice: what such a descriptor refers to need not be compared.
+     */
+    private static boolean isPassthrough(FileStat stat) {
+        try {
+            Path device =
+                    CHARACTER_DEVICES.resolve(stat.major() + ":" + stat.minor()).toRealPath();
+            return device.endsWith(Path.of("misc", "iommu"))
+                    || device.getParent().endsWith(Path.of("vfio-dev"));
+        } catch (IOException e) {
+            return false;
         }
     }
 

@@ -3,6 +3,7 @@ package dev.holdover.device.pci;
 import dev.holdover.device.BusDevice;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.stream.LongStream;
 
 /**
  * The MSI-X capability of a function, its vector table and its pending bits: PCI Local Bus 3.0, section 6.8.2.
@@ -116,6 +117,22 @@ public final class Msix {
     /** Whether the byte at {@code offset} of a BAR is one of the table's or of the pending bits. */
     public boolean covers(int bar, long offset) {
         return inTable(bar, offset) || inPending(bar, offset);
+    }
+
+    /** The pages of a BAR in which table or pending bits are, by their offsets, ascending: a guest must not reach them itself. */
+    public long[] pages(int bar, long pageSize) {
+        LongStream table =
+                bar == place.tableBar() ? pages(place.tableOffset(), place.tableSize(), pageSize) : LongStream.empty();
+        LongStream bits = bar == place.pendingBar()
+                ? pages(place.pendingOffset(), place.pendingSize(), pageSize)
+                : LongStream.empty();
+        return LongStream.concat(table, bits).sorted().distinct().toArray();
+    }
+
+    private static LongStream pages(long offset, long size, long pageSize) {
+        long first = offset / pageSize;
+        long last = (offset + size - 1) / pageSize;
+        return LongStream.rangeClosed(first, last).map(page -> page * pageSize);
     }
 
     private boolean inTable(int bar, long offset) {
