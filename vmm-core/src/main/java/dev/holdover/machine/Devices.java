@@ -449,6 +449,16 @@ final class Devices implements AutoCloseable {
                 consoles);
     }
 
+    /**
+     * Applies of a draft what is in it: the PCI bus. Its functions are not this guest's yet, so that no device of the host
+     * learns of it; the message routes are set, and need be set again only if they change.
+     */
+    void rehearse(Saved draft) {
+        if (pci != null) {
+            pci.restore(draft.pci());
+        }
+    }
+
     /** Applies a saved state, after the interrupt controllers have theirs: a line that is high rises now. */
     void restore(Saved saved) {
         serial.goOn();

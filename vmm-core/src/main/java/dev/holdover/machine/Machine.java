@@ -377,9 +377,9 @@ public final class Machine implements AutoCloseable {
         devices.serial().takenInput(input);
     }
 
-    /** Reads all that {@link #complete} will, and uses none of it. */
-    void rehearseRead(Incoming incoming) {
-        devices.read(incoming);
+    /** Reads all that {@link #complete} will, and uses of it what it may: where PCI functions are, which messages they send. */
+    void rehearse(Incoming incoming) {
+        devices.rehearse(devices.read(incoming));
     }
 
     /** Waits until every vCPU of a machine that was let run has run; false if one has ended instead. */

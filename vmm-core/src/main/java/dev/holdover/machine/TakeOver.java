@@ -81,7 +81,7 @@ public final class TakeOver implements AutoCloseable {
             for (int i = 0; i < READS; i++) {
                 // The draft is a whole state: what reads it is compiled by the time that the guest waits for it.
                 try (Incoming again = Incoming.handedOver(copy())) {
-                    machine.rehearseRead(again);
+                    machine.rehearse(again);
                 }
             }
             peer.send(new Message.Accept());
