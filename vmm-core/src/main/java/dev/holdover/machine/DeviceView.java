@@ -16,8 +16,8 @@ import dev.holdover.virtio.MacAddress;
 import dev.holdover.virtio.VirtQueueState;
 import dev.holdover.virtio.VirtioBlkState;
 import dev.holdover.virtio.VirtioConsoleState;
-import dev.holdover.virtio.VirtioMmioState;
 import dev.holdover.virtio.VirtioNetState;
+import dev.holdover.virtio.VirtioState;
 import dev.holdover.vmstate.SectionView;
 import dev.holdover.vmstate.StateInput;
 import java.lang.foreign.MemorySegment;
@@ -57,8 +57,8 @@ final class DeviceView {
             return keyboard(I8042State.read(in));
         } else if (name.equals(CmosRtcState.SECTION.name())) {
             return rtc(CmosRtcState.read(in));
-        } else if (name.equals(VirtioMmioState.SECTION.name())) {
-            return transport(instance, VirtioMmioState.read(in));
+        } else if (name.equals(VirtioState.MMIO_SECTION.name())) {
+            return transport(instance, VirtioState.read(in));
         } else if (name.equals(VirtioBlkState.SECTION.name())) {
             VirtioBlkState disk = VirtioBlkState.read(section);
             return new StateGroup()
@@ -216,7 +216,7 @@ final class DeviceView {
                 .text("seen", Instant.ofEpochMilli(rtc.seenMillis()).toString());
     }
 
-    private static StateGroup transport(int slot, VirtioMmioState state) {
+    private static StateGroup transport(int slot, VirtioState state) {
         StateGroup group = new StateGroup().text("device", kind(state.deviceId()));
         if (slot < MemoryMap.MAX_VIRTIO_DEVICES) {
             group.hex32("at", (int) MemoryMap.virtioMmio(slot)).number("gsi", MemoryMap.virtioGsi(slot));

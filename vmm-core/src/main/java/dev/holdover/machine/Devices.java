@@ -35,10 +35,10 @@ import dev.holdover.virtio.VirtioConsole;
 import dev.holdover.virtio.VirtioConsoleState;
 import dev.holdover.virtio.VirtioDevice;
 import dev.holdover.virtio.VirtioMmio;
-import dev.holdover.virtio.VirtioMmioState;
 import dev.holdover.virtio.VirtioNet;
 import dev.holdover.virtio.VirtioNetState;
 import dev.holdover.virtio.VirtioRng;
+import dev.holdover.virtio.VirtioState;
 import dev.holdover.vmstate.StateFile;
 import dev.holdover.vmstate.StateImage;
 import dev.holdover.vmstate.StateLayout;
@@ -346,7 +346,7 @@ final class Devices implements AutoCloseable {
         }
         for (Slot slot : slots) {
             int queues = slot.transport().notifiers().size();
-            layout.section(VirtioMmioState.SECTION, slot.number(), VirtioMmioState.size(queues));
+            layout.section(VirtioState.MMIO_SECTION, slot.number(), VirtioState.size(queues));
             if (slot.device() instanceof VirtioBlk) {
                 layout.section(VirtioBlkState.SECTION, slot.number(), VirtioBlkState.SIZE);
             } else if (slot.device() instanceof VirtioNet) {
@@ -406,7 +406,7 @@ final class Devices implements AutoCloseable {
             I8042State keyboard,
             CmosRtcState rtc,
             PciBus.Saved pci,
-            List<VirtioMmioState> transports,
+            List<VirtioState> transports,
             List<VirtioNetState> nets,
             List<VirtioConsoleState> consoles) {}
 
@@ -417,13 +417,13 @@ final class Devices implements AutoCloseable {
      */
     Saved read(Incoming incoming) {
         StateFile state = incoming.state();
-        List<VirtioMmioState> transports = new ArrayList<>();
+        List<VirtioState> transports = new ArrayList<>();
         List<VirtioNetState> nets = new ArrayList<>();
         List<VirtioConsoleState> consoles = new ArrayList<>();
         for (Slot slot : slots) {
             int number = slot.number();
-            transports.add(VirtioMmioState.read(
-                    state.section(VirtioMmioState.SECTION, number).input()));
+            transports.add(VirtioState.read(
+                    state.section(VirtioState.MMIO_SECTION, number).input()));
             if (slot.device() instanceof VirtioBlk blk) {
                 VirtioBlkState saved = VirtioBlkState.read(state.section(VirtioBlkState.SECTION, number));
                 String mismatch = blk.mismatch(saved, incoming.requiresIdentity());

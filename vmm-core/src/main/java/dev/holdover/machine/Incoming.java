@@ -20,8 +20,8 @@ import dev.holdover.memory.RamConfig;
 import dev.holdover.memory.RamIdentity;
 import dev.holdover.virtio.VirtioBlkState;
 import dev.holdover.virtio.VirtioConsoleState;
-import dev.holdover.virtio.VirtioMmioState;
 import dev.holdover.virtio.VirtioNetState;
+import dev.holdover.virtio.VirtioState;
 import dev.holdover.vmstate.RamRegion;
 import dev.holdover.vmstate.SectionEntry;
 import dev.holdover.vmstate.SectionType;
@@ -45,7 +45,7 @@ public final class Incoming implements AutoCloseable {
             AcpiPmState.SECTION,
             I8042State.SECTION,
             CmosRtcState.SECTION,
-            VirtioMmioState.SECTION,
+            VirtioState.MMIO_SECTION,
             VirtioBlkState.SECTION,
             VirtioNetState.SECTION,
             VirtioConsoleState.SECTION,

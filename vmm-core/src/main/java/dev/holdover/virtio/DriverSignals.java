@@ -1,46 +1,46 @@
 package dev.holdover.virtio;
 
-import dev.holdover.linux.EventFd;
-
 /**
- * What a device tells its driver: used buffers, a changed configuration, that it needs a reset. Any thread; does not
- * block.
- *
- * <p>The interrupt is edge-triggered: one edge for each event, also while an earlier one is not acknowledged, so that
- * none is lost between the driver's reading of the status and its acknowledgement.
+ * What a device tells its driver: used buffers, a changed configuration, that it needs a reset; how the transport
+ * interrupts it is the subclass'. Any thread; does not block.
  */
-final class DriverSignals {
-    private static final int USED_BUFFER = 1;
-    private static final int CONFIG_CHANGE = 2;
+abstract class DriverSignals {
+    static final int USED_BUFFER = 1;
+    static final int CONFIG_CHANGE = 2;
 
-    private final EventFd interrupt;
+    /** In place of a queue's index. */
+    static final int CONFIG = -1;
+
     private int pending;
     private String trouble;
 
-    DriverSignals(EventFd interrupt) {
-        this.interrupt = interrupt;
-    }
+    /** Interrupts the driver; {@code queue} may be {@link #CONFIG}. Locked. */
+    abstract void interrupt(int queue);
 
-    void usedBuffers() {
-        raise(USED_BUFFER);
+    void usedBuffers(int queue) {
+        interruptLocked(queue);
     }
 
     void configChanged() {
-        raise(CONFIG_CHANGE);
+        interruptLocked(CONFIG);
+    }
+
+    private synchronized void interruptLocked(int queue) {
+        interrupt(queue);
     }
 
     /** The driver broke the rules; {@code what} says how. */
     synchronized void needsReset(String what) {
         trouble = what;
-        raise(CONFIG_CHANGE);
+        interrupt(CONFIG);
     }
 
-    private synchronized void raise(int cause) {
-        pending |= cause;
-        interrupt.signal();
+    /** Shows the cause of an interrupt as pending. */
+    final void note(int queue) {
+        pending |= queue == CONFIG ? CONFIG_CHANGE : USED_BUFFER;
     }
 
-    /** The causes not yet acknowledged: the register InterruptStatus. */
+    /** The causes not yet acknowledged. */
     synchronized int pending() {
         return pending;
     }

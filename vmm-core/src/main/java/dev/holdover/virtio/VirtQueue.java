@@ -30,6 +30,7 @@ public final class VirtQueue {
     private static final long MAX_CHAIN_BYTES = 0xffffffffL;
 
     private final GuestMemory memory;
+    private final int index;
     private final DescriptorChain chain;
     private int size;
     private boolean ready;
@@ -46,8 +47,10 @@ public final class VirtQueue {
     /** {@link #nextUsed} when the driver's wish for an interrupt was last asked for. */
     private int usedAsked;
 
-    VirtQueue(GuestMemory memory) {
+    /** @param index which of its device's queues it is */
+    VirtQueue(GuestMemory memory, int index) {
         this.memory = memory;
+        this.index = index;
         this.chain = new DescriptorChain(memory);
         reset();
     }
@@ -85,6 +88,10 @@ public final class VirtQueue {
 
     GuestMemory memory() {
         return memory;
+    }
+
+    int index() {
+        return index;
     }
 
     int size() {

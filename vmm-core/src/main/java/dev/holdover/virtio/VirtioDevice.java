@@ -145,7 +145,7 @@ public abstract class VirtioDevice implements AutoCloseable {
     /** Interrupts the driver if it wants that for what was published. */
     final void interrupt(VirtQueue queue) {
         if (queue.wantsInterrupt()) {
-            signals.usedBuffers();
+            signals.usedBuffers(queue.index());
         }
     }
 
@@ -294,7 +294,7 @@ public abstract class VirtioDevice implements AutoCloseable {
     }
 
     /**
-     * Goes on. All queues are served and the driver is interrupted once, whether it asked or not: a notification or an
+     * Goes on. All queues are served and the driver is interrupted once for each, whether it asked or not: a notification or an
      * interrupt that was under way when the machine was paused may be lost. Does not wait.
      */
     public final void resume() {
@@ -304,7 +304,9 @@ public abstract class VirtioDevice implements AutoCloseable {
                 paused = false;
                 if (started) {
                     serveAll();
-                    signals.usedBuffers();
+                    for (VirtQueue queue : queues) {
+                        signals.usedBuffers(queue.index());
+                    }
                 }
             }
         });

@@ -7,7 +7,7 @@ import dev.holdover.kvm.state.Regs;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.memory.GuestMemory;
 import dev.holdover.virtio.VirtQueueState;
-import dev.holdover.virtio.VirtioMmioState;
+import dev.holdover.virtio.VirtioState;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
@@ -117,8 +117,8 @@ public enum LivingGuest {
 
     /** Given to the device, and not yet come back. */
     private static boolean isUnderWay(Incoming incoming, GuestMemory memory) {
-        VirtQueueState queue = VirtioMmioState.read(
-                        incoming.state().section(VirtioMmioState.SECTION, 0).input())
+        VirtQueueState queue = VirtioState.read(
+                        incoming.state().section(VirtioState.MMIO_SECTION, 0).input())
                 .queues()
                 .getFirst();
         return queue.ready() && memory.getInt(queue.available()) >>> 16 != queue.nextUsed();

@@ -28,7 +28,7 @@ class LostWakeupTest {
     void neitherSleepsForEver(boolean eventIndex, int inFlight) throws InterruptedException {
         try (TestRam ram = new TestRam()) {
             DriverQueue driver = new DriverQueue(ram, 0, 4, eventIndex);
-            VirtQueue queue = new VirtQueue(ram.memory);
+            VirtQueue queue = new VirtQueue(ram.memory, 0);
             queue.setSize(4);
             queue.setDescriptors(driver.descriptors);
             queue.setAvailable(driver.available);

@@ -32,7 +32,7 @@ class VirtQueueTest {
     }
 
     private VirtQueue device(DriverQueue driver, boolean indirect, boolean eventIndex) {
-        VirtQueue queue = new VirtQueue(ram.memory);
+        VirtQueue queue = new VirtQueue(ram.memory, 0);
         queue.setSize(driver.size);
         queue.setDescriptors(driver.descriptors);
         queue.setAvailable(driver.available);
@@ -234,7 +234,7 @@ class VirtQueueTest {
         "8, -0x100000, 0, 0"
     })
     void refusesAQueueOfWrongSizeOrPlace(int size, String descriptors, String available, String used) {
-        VirtQueue queue = new VirtQueue(ram.memory);
+        VirtQueue queue = new VirtQueue(ram.memory, 0);
         queue.setSize(size);
         queue.setDescriptors(TestRam.BASE + Long.decode(descriptors));
         queue.setAvailable(TestRam.BASE + Long.decode(available));
@@ -322,7 +322,7 @@ class VirtQueueTest {
         assertThat(state)
                 .isEqualTo(new VirtQueueState(8, true, driver.descriptors, driver.available, driver.used, 1, 1));
 
-        VirtQueue restored = new VirtQueue(ram.memory);
+        VirtQueue restored = new VirtQueue(ram.memory, 0);
         restored.restore(state);
         restored.start(true, false);
         assertThat(restored.state()).isEqualTo(state);

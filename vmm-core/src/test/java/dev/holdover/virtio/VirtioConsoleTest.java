@@ -142,7 +142,7 @@ class VirtioConsoleTest {
         device.pause();
         VirtioConsoleState state = device.state();
         assertThat(state.written()).isBetween(1L, bytes.length - 1L);
-        VirtioMmioState registers = driver.mmio.state();
+        VirtioState registers = driver.mmio.state();
 
         UnixSocket[] pair = UnixSocket.pair(UnixSocket.Kind.STREAM);
         VirtioConsole target = new VirtioConsole(null, pair[1].fd(), 0, 0, failures::add);

@@ -125,7 +125,7 @@ class VirtioMmioTest {
         driver.set(0x70, 1);
         assertThat(driver.get(0x70)).as("bits are not cleared one by one").isEqualTo(15);
         device.pause();
-        VirtioMmioState state = driver.mmio.state();
+        VirtioState state = driver.mmio.state();
         assertThat(state.driverFeatures()).isEqualTo(TestDriver.VERSION_1 | 2);
         assertThat(state.queues().get(0))
                 .isEqualTo(new VirtQueueState(8, true, queue.descriptors, queue.available, queue.used, 0, 0));
@@ -220,7 +220,7 @@ class VirtioMmioTest {
         // What comes while it is paused is served elsewhere, even if the notification is lost.
         queue.add(out(TestRam.BASE, 1));
         queue.publish();
-        VirtioMmioState state = driver.mmio.state();
+        VirtioState state = driver.mmio.state();
 
         EchoDevice target = new EchoDevice(failures::add);
         try (TestDriver moved = new TestDriver(ram, target)) {
@@ -263,7 +263,7 @@ class VirtioMmioTest {
         driver.kick(queue);
         driver.awaitBroken();
         device.pause();
-        VirtioMmioState state = driver.mmio.state();
+        VirtioState state = driver.mmio.state();
         EchoDevice target = new EchoDevice(failures::add);
         try (TestDriver moved = new TestDriver(ram, target)) {
             moved.mmio.restore(state);
@@ -281,21 +281,21 @@ class VirtioMmioTest {
         driver.queue(0, 8);
         driver.ready();
         device.pause();
-        VirtioMmioState s = driver.mmio.state();
-        refused(new VirtioMmioState(2, s.status(), 0, 0, s.driverFeatures(), 0, 0, 0, s.queues()), "kind 2");
-        refused(new VirtioMmioState(EchoDevice.ID, s.status(), 0, 0, 1L << 40, 0, 0, 0, s.queues()), "0x10000000000");
+        VirtioState s = driver.mmio.state();
+        refused(new VirtioState(2, s.status(), 0, 0, s.driverFeatures(), 0, 0, 0, s.queues()), "kind 2");
+        refused(new VirtioState(EchoDevice.ID, s.status(), 0, 0, 1L << 40, 0, 0, 0, s.queues()), "0x10000000000");
         List<VirtQueueState> queues = new ArrayList<>(s.queues());
         queues.set(0, new VirtQueueState(8, true, TestRam.END, TestRam.BASE, TestRam.BASE, 0, 0));
         refused(
-                new VirtioMmioState(EchoDevice.ID, s.status(), 0, 0, s.driverFeatures(), 0, 0, 0, queues),
+                new VirtioState(EchoDevice.ID, s.status(), 0, 0, s.driverFeatures(), 0, 0, 0, queues),
                 "descriptor table");
         queues.set(0, new VirtQueueState(8, true, TestRam.BASE, TestRam.BASE, TestRam.BASE, 9, 0));
         refused(
-                new VirtioMmioState(EchoDevice.ID, s.status(), 0, 0, s.driverFeatures(), 0, 0, 0, queues),
+                new VirtioState(EchoDevice.ID, s.status(), 0, 0, s.driverFeatures(), 0, 0, 0, queues),
                 "ring indices 9 and 0");
     }
 
-    private void refused(VirtioMmioState state, String why) {
+    private void refused(VirtioState state, String why) {
         try (TestDriver other = new TestDriver(ram, new EchoDevice(failures::add))) {
             assertThatThrownBy(() -> other.mmio.restore(state))
                     .isInstanceOf(VmmException.class)

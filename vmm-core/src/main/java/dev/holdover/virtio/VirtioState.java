@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The registers of a virtio-mmio transport.
+ * The registers that every transport of a virtio device has. Those of virtio-mmio are a section of their own.
  *
  * @param deviceId which kind of device was behind it
  * @param status the status register, with DEVICE_NEEDS_RESET
@@ -19,7 +19,7 @@ import java.util.List;
  * @param configGeneration the configuration's generation
  * @param queues all queues of the device
  */
-public record VirtioMmioState(
+public record VirtioState(
         int deviceId,
         int status,
         int deviceFeaturesSelect,
@@ -29,19 +29,25 @@ public record VirtioMmioState(
         int interruptStatus,
         int configGeneration,
         List<VirtQueueState> queues) {
-    /** Its section in a state. */
-    public static final SectionType SECTION = new SectionType("virtio-mmio", 1);
+    /** The section of one that is on virtio-mmio. */
+    public static final SectionType MMIO_SECTION = new SectionType("virtio-mmio", 1);
 
     private static final int FIXED = 44;
     private static final int QUEUE = 40;
-    private static final int MAX_QUEUES = 64;
+    static final int MAX_QUEUES = 64;
 
     /** Bytes of it for a device of that many queues. */
     public static int size(int queues) {
         return FIXED + QUEUE * queues;
     }
 
+    /** Writes a section of just these. */
     public void write(StateOutput out) {
+        writeFields(out);
+        out.end();
+    }
+
+    void writeFields(StateOutput out) {
         out.i32(deviceId);
         out.i32(status);
         out.i32(deviceFeaturesSelect);
@@ -61,10 +67,16 @@ public record VirtioMmioState(
             out.i32(queue.nextAvailable());
             out.i32(queue.nextUsed());
         }
-        out.end();
     }
 
-    public static VirtioMmioState read(StateInput in) {
+    /** Reads a section of just these. */
+    public static VirtioState read(StateInput in) {
+        VirtioState state = readFields(in);
+        in.end();
+        return state;
+    }
+
+    static VirtioState readFields(StateInput in) {
         int deviceId = in.i32();
         int status = in.i32();
         int deviceFeaturesSelect = in.i32();
@@ -78,8 +90,7 @@ public record VirtioMmioState(
         for (int i = 0; i < count; i++) {
             queues.add(new VirtQueueState(in.i32(), in.bool(), in.i64(), in.i64(), in.i64(), in.i32(), in.i32()));
         }
-        in.end();
-        return new VirtioMmioState(
+        return new VirtioState(
                 deviceId,
                 status,
                 deviceFeaturesSelect,
