@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 #   check WHAT COMMAND...        prints "ok: WHAT" or "FAIL: WHAT"
-#   guest_start OPTION...        starts the VMM: --cpus --memory --disk --vfio --net --rng --append --on-reset, as ./vmm run
+#   guest_start OPTION...        starts the VMM: --cpus --memory --disk --vfio --net --rng --pci --append --on-reset, as ./vmm run
 #   guest_up                     waits for the guest's shell; sets GUEST_BOOT, the guest's boot id
 #   guest_run COMMAND [SECONDS]  types a command and waits for its end; sets OUTPUT, returns the command's status
 #   guest_send, guest_expect     the two halves, for what is not a command
@@ -89,26 +89,29 @@ vmm_holdover() {
     for device in "${vfio[@]}"; do VMM+=(--vfio "$device"); done
     [ -z "$tap" ] || VMM+=(--net "tap=$tap")
     [ -z "$rng" ] || VMM+=(--rng)
+    [ -z "$pci" ] || VMM+=(--pci)
     [ -z "$ram" ] || VMM+=(--ram "mem-path=$ram")
     [ -z "$control" ] || VMM+=(--control "$control")
     [ -z "$name" ] || VMM+=(--name "$name" --live-update "$agent")
 }
 vmm_qemu() {
-    VMM=(qemu-system-x86_64 -M "microvm,x-option-roms=off,rtc=on" -accel kvm -cpu host -nodefaults -no-user-config -display none
+    local on=device
+    [ -z "$pci" ] || on=pci
+    VMM=(qemu-system-x86_64 -M "microvm,x-option-roms=off,rtc=on,pcie=${pci:-off}" -accel kvm -cpu host -nodefaults -no-user-config -display none
         -kernel "$GUEST_KERNEL" -initrd "$GUEST_INITRD" -append "$append" -m "$memory" -smp "$cpus" -serial stdio)
     [ "$on_reset" = reboot ] || VMM+=(-no-reboot)
     local disk
     for disk in "${disks[@]}"; do
-        VMM+=(-drive "id=${disk##*/},file=$disk,format=raw,if=none" -device "virtio-blk-device,drive=${disk##*/}")
+        VMM+=(-drive "id=${disk##*/},file=$disk,format=raw,if=none" -device "virtio-blk-$on,drive=${disk##*/}")
     done
-    [ -z "$tap" ] || VMM+=(-netdev "tap,id=net,ifname=$tap,script=no,downscript=no" -device "virtio-net-device,netdev=net")
-    [ -z "$rng" ] || VMM+=(-device virtio-rng-device)
+    [ -z "$tap" ] || VMM+=(-netdev "tap,id=net,ifname=$tap,script=no,downscript=no" -device "virtio-net-$on,netdev=net")
+    [ -z "$rng" ] || VMM+=(-device "virtio-rng-$on")
 }
 
 guest_start() {
     # noxsave: QEMU's TCG lets a nested guest's XSETBV through without an exit, so KVM does not learn of it and a kernel that uses XSAVE
     # finds CPUID at odds with itself ("XSAVE consistency problem", a WARNING).
-    local cpus=1 memory=256M disks=() vfio=() tap='' rng='' ram='' control='' name='' agent=luod on_reset=exit append="console=ttyS0 quiet panic=-1 noxsave" inside=()
+    local cpus=1 memory=256M disks=() vfio=() tap='' rng='' pci='' ram='' control='' name='' agent=luod on_reset=exit append="console=ttyS0 quiet panic=-1 noxsave" inside=()
     while [ $# -gt 0 ]; do
         case $1 in
         --cpus) cpus=$2 && shift ;;
@@ -117,6 +120,7 @@ guest_start() {
         --vfio) vfio+=("$2") && shift ;;
         --net) tap=$2 && shift ;;
         --rng) rng=1 ;;
+        --pci) pci=on ;;
         --ram) ram=$2 && shift ;;
         --control) control=$2 && shift ;;
         --name) name=$2 && shift ;; # takes part in live updates

@@ -132,6 +132,9 @@ final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
     @Option(names = "--rng", description = "A virtio entropy source.")
     private boolean rng;
 
+    @Option(names = "--pci", description = "Puts the virtio devices on a PCI bus, with MSI-X. Default: on virtio-mmio.")
+    private boolean pci;
+
     @Option(
             names = "--vfio",
             paramLabel = "BDF|PATH[,on-kexec=reset]",
@@ -198,6 +201,7 @@ final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
                 case "--net" -> nets.add(arguments.value());
                 case "--rng" -> rng = arguments.flag(rng);
                 case "--vfio" -> vfio.add(arguments.value());
+                case "--pci" -> pci = arguments.flag(pci);
                 case "--debug-exit" -> debugExit = arguments.once(debugExit, DEBUG_EXIT_PORT);
                 case "--on-reset" -> onReset = arguments.once(onReset);
                 case "--control" -> control = arguments.once(control);
@@ -259,7 +263,7 @@ final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
                 diskConfigs(),
                 netConfigs(),
                 rng,
-                false,
+                pci,
                 vfioConfigs(),
                 debugExit == null ? -1 : number("--debug-exit", NotEmpty.value("--debug-exit", debugExit), 0, 0xffff),
                 rebootOnReset());

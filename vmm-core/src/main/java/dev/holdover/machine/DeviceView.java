@@ -17,6 +17,7 @@ import dev.holdover.virtio.VirtQueueState;
 import dev.holdover.virtio.VirtioBlkState;
 import dev.holdover.virtio.VirtioConsoleState;
 import dev.holdover.virtio.VirtioNetState;
+import dev.holdover.virtio.VirtioPciState;
 import dev.holdover.virtio.VirtioState;
 import dev.holdover.vmstate.SectionView;
 import dev.holdover.vmstate.StateInput;
@@ -58,7 +59,17 @@ final class DeviceView {
         } else if (name.equals(CmosRtcState.SECTION.name())) {
             return rtc(CmosRtcState.read(in));
         } else if (name.equals(VirtioState.MMIO_SECTION.name())) {
-            return transport(instance, VirtioState.read(in));
+            VirtioState state = VirtioState.read(in);
+            StateGroup group = new StateGroup().text("device", kind(state.deviceId()));
+            if (instance < MemoryMap.MAX_VIRTIO_DEVICES) {
+                group.hex32("at", (int) MemoryMap.virtioMmio(instance)).number("gsi", MemoryMap.virtioGsi(instance));
+            }
+            return transport(group, state);
+        } else if (name.equals(VirtioPciState.SECTION.name())) {
+            VirtioPciState function = VirtioPciState.read(in);
+            StateGroup group =
+                    new StateGroup().text("device", kind(function.registers().deviceId()));
+            return transport(group, function.registers());
         } else if (name.equals(VirtioBlkState.SECTION.name())) {
             VirtioBlkState disk = VirtioBlkState.read(section);
             return new StateGroup()
@@ -216,11 +227,7 @@ final class DeviceView {
                 .text("seen", Instant.ofEpochMilli(rtc.seenMillis()).toString());
     }
 
-    private static StateGroup transport(int slot, VirtioState state) {
-        StateGroup group = new StateGroup().text("device", kind(state.deviceId()));
-        if (slot < MemoryMap.MAX_VIRTIO_DEVICES) {
-            group.hex32("at", (int) MemoryMap.virtioMmio(slot)).number("gsi", MemoryMap.virtioGsi(slot));
-        }
+    private static StateGroup transport(StateGroup group, VirtioState state) {
         group.text("driver", driver(state.status()))
                 .hex8("status", state.status())
                 .hex64("features", state.driverFeatures())

@@ -15,6 +15,8 @@ import dev.holdover.device.I8042State;
 import dev.holdover.device.SerialBackend;
 import dev.holdover.device.Uart16550;
 import dev.holdover.device.Uart16550State;
+import dev.holdover.device.pci.MsiRoutes;
+import dev.holdover.device.pci.PciHostBridge;
 import dev.holdover.device.vfio.Passthrough;
 import dev.holdover.device.vfio.VfioConfig;
 import dev.holdover.handover.Part;
@@ -37,8 +39,11 @@ import dev.holdover.virtio.VirtioDevice;
 import dev.holdover.virtio.VirtioMmio;
 import dev.holdover.virtio.VirtioNet;
 import dev.holdover.virtio.VirtioNetState;
+import dev.holdover.virtio.VirtioPci;
+import dev.holdover.virtio.VirtioPciState;
 import dev.holdover.virtio.VirtioRng;
 import dev.holdover.virtio.VirtioState;
+import dev.holdover.virtio.VirtioTransport;
 import dev.holdover.vmstate.StateFile;
 import dev.holdover.vmstate.StateImage;
 import dev.holdover.vmstate.StateLayout;
@@ -48,8 +53,39 @@ import java.util.function.Consumer;
 
 /** The devices of a machine and what they hang on: the two buses, interrupt lines, host files. */
 final class Devices implements AutoCloseable {
-    /** A virtio device with its window and its interrupt. */
-    private record Slot(VirtioDevice device, VirtioMmio transport, EventFd interrupt, int number) {}
+    /**
+     * A virtio device with its transport.
+     *
+     * @param interrupt of one that is on virtio-mmio; null for PCI
+     */
+    private record Slot(VirtioDevice device, VirtioTransport transport, EventFd interrupt, int number) {
+        void close() {
+            device.close();
+            if (interrupt != null) {
+                interrupt.close();
+            }
+        }
+    }
+
+    /** What KVM does for virtio devices on PCI. */
+    private record Wiring(KvmVm vm) implements VirtioPci.Wiring {
+        @Override
+        public void bindDoorbell(EventFd doorbell, long gpa) {
+            vm.bindShortDoorbell(doorbell, gpa);
+        }
+
+        @Override
+        public void unbindDoorbell(EventFd doorbell, long gpa) {
+            vm.unbindShortDoorbell(doorbell, gpa);
+        }
+
+        @Override
+        public void send(long address, int data) {
+            if (MsiRoutes.isMessage(address)) {
+                vm.signalMsi(address, data);
+            }
+        }
+    }
 
     /** Text of a tap's part: the host may leave checksums and segmentation to the guest. */
     private static final String OFFLOADS = "offloads";
@@ -103,12 +139,16 @@ final class Devices implements AutoCloseable {
                 + config.nets().size()
                 + (config.rng() ? 1 : 0)
                 + (config.console() != null ? 1 : 0);
-        if (count > MemoryMap.MAX_VIRTIO_DEVICES) {
-            throw new UsageException(count + " virtio devices: this machine has room for "
-                    + MemoryMap.MAX_VIRTIO_DEVICES + " (--disk, --net, --rng, --console together)");
+        int room = config.pci() ? PciHostBridge.SLOTS : MemoryMap.MAX_VIRTIO_DEVICES;
+        if (count > room) {
+            throw new UsageException(count + " virtio devices: this machine has room for " + room
+                    + " (--disk, --net, --rng, --console together)");
         }
         this.loop = new EventLoop("console", onFailure);
         try {
+            if (config.pci()) {
+                pci = new PciBus(ports, mmio, memory.regions().getLast().end(), addressBits, 0);
+            }
             for (DiskConfig disk : config.disks()) {
                 Disk image = parts == null ? Disk.open(disk) : Disk.adopt(Part.require(parts, Part.Role.DISK), disk);
                 plug(memory, new VirtioBlk(image, onFailure));
@@ -128,9 +168,10 @@ final class Devices implements AutoCloseable {
                     ? SerialBackend.open(config.serial(), loop, quit)
                     : SerialBackend.adopt(config.serial(), parts, loop, quit);
             addPlatform(config, memory, requests);
-            if (config.hasPciBus()) {
-                long ramEnd = memory.regions().getLast().end();
-                pci = new PciBus(ports, mmio, ramEnd, addressBits, slots.size());
+            if (pci == null && config.hasPciBus()) {
+                pci = new PciBus(ports, mmio, memory.regions().getLast().end(), addressBits, slots.size());
+            }
+            if (pci != null) {
                 if (!config.vfio().isEmpty()) {
                     passthrough = passthrough(config.vfio(), memory, parts, held);
                 }
@@ -191,6 +232,12 @@ final class Devices implements AutoCloseable {
 
     private void plug(GuestMemory memory, VirtioDevice device) {
         int number = slots.size();
+        if (pci != null) {
+            VirtioPci function = new VirtioPci(memory, device, pci.nextLine());
+            slots.add(new Slot(device, function, null, number));
+            pci.plug(function);
+            return;
+        }
         EventFd interrupt = new EventFd();
         VirtioMmio transport = new VirtioMmio(memory, device, interrupt);
         slots.add(new Slot(device, transport, interrupt, number));
@@ -234,10 +281,12 @@ final class Devices implements AutoCloseable {
     List<VirtioSlot> virtioSlots() {
         List<VirtioSlot> places = new ArrayList<>();
         for (Slot slot : slots) {
-            places.add(new VirtioSlot(
-                    MemoryMap.virtioMmio(slot.number()),
-                    MemoryMap.VIRTIO_MMIO_SIZE,
-                    MemoryMap.virtioGsi(slot.number())));
+            if (slot.transport() instanceof VirtioMmio) {
+                places.add(new VirtioSlot(
+                        MemoryMap.virtioMmio(slot.number()),
+                        MemoryMap.VIRTIO_MMIO_SIZE,
+                        MemoryMap.virtioGsi(slot.number())));
+            }
         }
         return places;
     }
@@ -297,12 +346,20 @@ final class Devices implements AutoCloseable {
             passthrough.connectInterrupts(vm);
         }
         for (Slot slot : slots) {
-            vm.bindInterrupt(slot.interrupt(), MemoryMap.virtioGsi(slot.number()));
-            List<EventFd> doorbells = slot.transport().notifiers();
-            long doorbell = MemoryMap.virtioMmio(slot.number()) + VirtioMmio.QUEUE_NOTIFY;
-            for (int queue = 0; queue < doorbells.size(); queue++) {
-                vm.bindDoorbell(doorbells.get(queue), doorbell, queue);
+            if (slot.transport() instanceof VirtioPci function) {
+                function.connect(new Wiring(vm));
+            } else if (slot.transport() instanceof VirtioMmio window) {
+                connect(vm, slot, window);
             }
+        }
+    }
+
+    private static void connect(KvmVm vm, Slot slot, VirtioMmio window) {
+        vm.bindInterrupt(slot.interrupt(), MemoryMap.virtioGsi(slot.number()));
+        List<EventFd> doorbells = window.notifiers();
+        long doorbell = MemoryMap.virtioMmio(slot.number()) + VirtioMmio.QUEUE_NOTIFY;
+        for (int queue = 0; queue < doorbells.size(); queue++) {
+            vm.bindDoorbell(doorbells.get(queue), doorbell, queue);
         }
     }
 
@@ -327,7 +384,7 @@ final class Devices implements AutoCloseable {
             slot.transport().reset();
         }
         if (pci != null) {
-            pci.reset();
+            pci.reset(); // its functions once more: now they lose their places
         }
         com1.restore(com1PowerOn);
         pm.reset();
@@ -345,8 +402,12 @@ final class Devices implements AutoCloseable {
             pci.declare(layout);
         }
         for (Slot slot : slots) {
-            int queues = slot.transport().notifiers().size();
-            layout.section(VirtioState.MMIO_SECTION, slot.number(), VirtioState.size(queues));
+            if (slot.transport() instanceof VirtioPci function) {
+                layout.section(VirtioPciState.SECTION, slot.number(), VirtioPciState.size(function.queueCount()));
+            } else if (slot.transport() instanceof VirtioMmio window) {
+                int queues = window.notifiers().size();
+                layout.section(VirtioState.MMIO_SECTION, slot.number(), VirtioState.size(queues));
+            }
             if (slot.device() instanceof VirtioBlk) {
                 layout.section(VirtioBlkState.SECTION, slot.number(), VirtioBlkState.SIZE);
             } else if (slot.device() instanceof VirtioNet) {
@@ -388,7 +449,11 @@ final class Devices implements AutoCloseable {
             index = pci.write(image, index);
         }
         for (Slot slot : slots) {
-            slot.transport().state().write(image.output(index++));
+            if (slot.transport() instanceof VirtioPci function) {
+                function.state().write(image.output(index++));
+            } else if (slot.transport() instanceof VirtioMmio window) {
+                window.state().write(image.output(index++));
+            }
             if (slot.device() instanceof VirtioBlk blk) {
                 blk.state().write(image.output(index++));
             } else if (slot.device() instanceof VirtioNet net) {
@@ -406,7 +471,8 @@ final class Devices implements AutoCloseable {
             I8042State keyboard,
             CmosRtcState rtc,
             PciBus.Saved pci,
-            List<VirtioState> transports,
+            List<VirtioState> windows,
+            List<VirtioPciState> functions,
             List<VirtioNetState> nets,
             List<VirtioConsoleState> consoles) {}
 
@@ -417,13 +483,19 @@ final class Devices implements AutoCloseable {
      */
     Saved read(Incoming incoming) {
         StateFile state = incoming.state();
-        List<VirtioState> transports = new ArrayList<>();
+        List<VirtioState> windows = new ArrayList<>();
+        List<VirtioPciState> functions = new ArrayList<>();
         List<VirtioNetState> nets = new ArrayList<>();
         List<VirtioConsoleState> consoles = new ArrayList<>();
         for (Slot slot : slots) {
             int number = slot.number();
-            transports.add(VirtioState.read(
-                    state.section(VirtioState.MMIO_SECTION, number).input()));
+            if (slot.transport() instanceof VirtioPci) {
+                functions.add(VirtioPciState.read(
+                        state.section(VirtioPciState.SECTION, number).input()));
+            } else {
+                windows.add(VirtioState.read(
+                        state.section(VirtioState.MMIO_SECTION, number).input()));
+            }
             if (slot.device() instanceof VirtioBlk blk) {
                 VirtioBlkState saved = VirtioBlkState.read(state.section(VirtioBlkState.SECTION, number));
                 String mismatch = blk.mismatch(saved, incoming.requiresIdentity());
@@ -444,7 +516,8 @@ final class Devices implements AutoCloseable {
                 I8042State.read(state.section(I8042State.SECTION, 0).input()),
                 CmosRtcState.read(state.section(CmosRtcState.SECTION, 0).input()),
                 pci == null ? null : pci.read(incoming),
-                transports,
+                windows,
+                functions,
                 nets,
                 consoles);
     }
@@ -470,6 +543,8 @@ final class Devices implements AutoCloseable {
         if (pci != null) {
             pci.restore(saved.pci());
         }
+        int window = 0;
+        int function = 0;
         int net = 0;
         int console = 0;
         for (int i = 0; i < slots.size(); i++) {
@@ -479,7 +554,11 @@ final class Devices implements AutoCloseable {
             } else if (device instanceof VirtioConsole port) {
                 port.restore(saved.consoles().get(console++));
             }
-            slots.get(i).transport().restore(saved.transports().get(i));
+            if (slots.get(i).transport() instanceof VirtioPci onPci) {
+                onPci.restore(saved.functions().get(function++));
+            } else if (slots.get(i).transport() instanceof VirtioMmio onMmio) {
+                onMmio.restore(saved.windows().get(window++));
+            }
         }
         com1.restore(saved.com1());
         pm.restore(saved.pm());
@@ -561,8 +640,7 @@ final class Devices implements AutoCloseable {
             passthrough.close();
         }
         for (Slot slot : slots) {
-            slot.device().close();
-            slot.interrupt().close();
+            slot.close();
         }
         if (serial != null) {
             serial.close();

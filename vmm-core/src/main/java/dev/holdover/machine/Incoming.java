@@ -21,6 +21,7 @@ import dev.holdover.memory.RamIdentity;
 import dev.holdover.virtio.VirtioBlkState;
 import dev.holdover.virtio.VirtioConsoleState;
 import dev.holdover.virtio.VirtioNetState;
+import dev.holdover.virtio.VirtioPciState;
 import dev.holdover.virtio.VirtioState;
 import dev.holdover.vmstate.RamRegion;
 import dev.holdover.vmstate.SectionEntry;
@@ -49,6 +50,7 @@ public final class Incoming implements AutoCloseable {
             VirtioBlkState.SECTION,
             VirtioNetState.SECTION,
             VirtioConsoleState.SECTION,
+            VirtioPciState.SECTION,
             PciHostBridgeState.SECTION,
             PciConfigState.SECTION,
             MsixState.SECTION);

@@ -16,8 +16,8 @@ import java.util.List;
  * @param serial where COM1 goes
  * @param console where the virtio console goes; null for no such device
  * @param rng whether there is a virtio entropy source
- * @param pci whether there is a PCI bus, also without devices of the host
- * @param vfio devices of the host that the guest has as its own
+ * @param pci whether the virtio devices are on a PCI bus
+ * @param vfio devices of the host that the guest has as its own, on a PCI bus
  * @param debugExitPort the port whose write ends the VMM, -1 for none
  * @param rebootOnReset whether a reset by the guest starts it again instead of ending the VMM
  */

@@ -3,6 +3,7 @@ package dev.holdover.machine;
 import dev.holdover.boot.MemoryMap;
 import dev.holdover.boot.acpi.PciRoot;
 import dev.holdover.device.Bus;
+import dev.holdover.device.InterruptLine;
 import dev.holdover.device.pci.MsiRoutes;
 import dev.holdover.device.pci.MsixState;
 import dev.holdover.device.pci.PciConfigState;
@@ -46,6 +47,11 @@ final class PciBus {
     /** The machine's one table of message routes. */
     MsiRoutes routes() {
         return routes;
+    }
+
+    /** The INTx line of the slot that the next function gets; null if there is none. */
+    InterruptLine nextLine() {
+        return bridge.intxLine(bridge.nextSlot());
     }
 
     /** Puts a function into the next slot, before {@link #powerOn}. */

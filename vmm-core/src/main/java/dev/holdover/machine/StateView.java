@@ -100,6 +100,9 @@ public final class StateView {
             group.add("nets", new StateValue.Items(nets));
         }
         group.flag("rng", config.rng());
+        if (config.pci()) {
+            group.flag("pci", true);
+        }
         if (config.debugExitPort() >= 0) {
             group.hex16("debug-exit", config.debugExitPort());
         }

@@ -11,7 +11,7 @@ import java.util.List;
  * The MMIO transport, version 2, of one virtio device: virtio 1.2, section 4.2. Registers are 32 bits wide, a window is
  * {@link #SIZE} bytes; what they do is {@link VirtioRegisters}'.
  */
-public final class VirtioMmio implements BusDevice {
+public final class VirtioMmio implements VirtioTransport, BusDevice {
     /** Bytes of the register window. */
     public static final int SIZE = 0x1000;
     /** The register QueueNotify, where each queue's ioeventfd is bound: 4 bytes wide, data = the queue's index. */
@@ -159,7 +159,7 @@ public final class VirtioMmio implements BusDevice {
         }
     }
 
-    /** As the driver's write of 0 to the status, or a reset of the machine. Waits for the request under way. */
+    @Override
     public void reset() {
         registers.reset();
     }

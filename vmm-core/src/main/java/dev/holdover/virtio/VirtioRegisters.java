@@ -48,10 +48,6 @@ final class VirtioRegisters {
         }
     }
 
-    int queueCount() {
-        return queues.length;
-    }
-
     // Features
 
     synchronized int deviceFeaturesSelect() {

@@ -232,20 +232,30 @@ public final class KvmVm implements AutoCloseable {
      * After the memslots. EEXIST, ENOSPC.
      */
     public void bindDoorbell(EventFd eventFd, long gpa, int value) {
-        ioeventfd(eventFd, gpa, value, KVM_IOEVENTFD_FLAG_DATAMATCH);
+        ioeventfd(eventFd, gpa, 4, value, KVM_IOEVENTFD_FLAG_DATAMATCH);
     }
 
     /** KVM_IOEVENTFD, deassign. */
     public void unbindDoorbell(EventFd eventFd, long gpa, int value) {
-        ioeventfd(eventFd, gpa, value, KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_DEASSIGN);
+        ioeventfd(eventFd, gpa, 4, value, KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_DEASSIGN);
     }
 
-    private void ioeventfd(EventFd eventFd, long gpa, int value, int flags) {
+    /** KVM_IOEVENTFD: the same of any 2-byte write to that address. */
+    public void bindShortDoorbell(EventFd eventFd, long gpa) {
+        ioeventfd(eventFd, gpa, 2, 0, 0);
+    }
+
+    /** KVM_IOEVENTFD, deassign. */
+    public void unbindShortDoorbell(EventFd eventFd, long gpa) {
+        ioeventfd(eventFd, gpa, 2, 0, KVM_IOEVENTFD_FLAG_DEASSIGN);
+    }
+
+    private void ioeventfd(EventFd eventFd, long gpa, int width, int value, int flags) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment ioeventfd = arena.allocate(64, 8);
             ioeventfd.set(ValueLayout.JAVA_LONG, 0, Integer.toUnsignedLong(value));
             ioeventfd.set(ValueLayout.JAVA_LONG, 8, gpa);
-            ioeventfd.set(ValueLayout.JAVA_INT, 16, 4);
+            ioeventfd.set(ValueLayout.JAVA_INT, 16, width);
             ioeventfd.set(ValueLayout.JAVA_INT, 20, eventFd.fd().number());
             ioeventfd.set(ValueLayout.JAVA_INT, 24, flags);
             fd.ioctl("ioctl KVM_IOEVENTFD 0x" + Long.toHexString(gpa), KvmIoctl.KVM_IOEVENTFD, ioeventfd);
