@@ -1,6 +1,7 @@
 # disk: a virtio disk that is written and read without end.
 #
-# Start:  multiboot; 64-bit mode; a virtio disk of 64 sectors or more as the first device.
+# Start:  multiboot; 64-bit mode; a virtio disk of 64 sectors or more as the first device. pcidisk.S
+#         is the same for a disk on PCI: it defines PCI.
 # COM1:   "D", then the alphabet round and round, a letter each 4 rounds of: a sector is written,
 #         and what was written into the one before is read back; every other request is waited for
 #         asleep, until the device interrupts. "X" and a letter: s the device answered with an
@@ -14,7 +15,11 @@
 	.include "lib/console.S"
 	.include "lib/pic.S"
 	.include "lib/lapic.S"
+.ifdef PCI
+	.include "lib/virtio-pci.S"
+.else
 	.include "lib/virtio.S"
+.endif
 	.include "lib/living.S"
 
 	.set BLK, 2
@@ -29,18 +34,25 @@ main64:
 	set_up_pic 0xff
 	set_up_lapic
 	gate	VECTOR, interrupt
+.ifdef PCI
+	find_function BLK
+	set_up_messages VECTOR
+.else
 	mov	$VIRTIO, %r12d
 	cmpl	$BLK, DEVICE_ID(%r12)
 	require e, "the first virtio device is no disk"
+.endif
 	xor	%eax, %eax
 	call	negotiate
 	xor	%r13d, %r13d
 	call	set_up_queue
 	movw	$0, AVAILABLE(%r14)	# interrupts, please
 	driver_ok
+.ifndef PCI
 	# Redirection entry VIRTIO_GSI: edge, to this CPU.
 	ioapic_write $(VIRTIO_GSI*2+0x11), $0
 	ioapic_write $(VIRTIO_GSI*2+0x10), $VECTOR
+.endif
 	print	"D"
 	xor	%r15d, %r15d
 
@@ -116,8 +128,10 @@ answered:
 interrupt:
 	push	%rax
 	push	%rdi
+.ifndef PCI
 	mov	INTERRUPT_STATUS(%r12), %eax
 	mov	%eax, INTERRUPT_ACK(%r12)
+.endif
 	lapic_write LAPIC_EOI, $0
 	pop	%rdi
 	pop	%rax

@@ -1,6 +1,6 @@
 # virtio-mmio 1.x: a device's registers and split queues with one chain at a time.
 #
-# r12 = the device's registers, r13d = the queue's number, r14 = its memory (select_queue).
+# r12 = the device's registers, and what lib/queue.S has.
 # To try a guest elsewhere, as(1) takes --defsym for VIRTIO, VIRTIO_SIZE and VIRTIO_GSI.
 
 	.ifndef VIRTIO
@@ -31,40 +31,10 @@
 	.set CONFIG, 0x100
 
 	.set MAGIC, 0x74726976		# "virt"
-	.set ACKNOWLEDGE, 1
-	.set DRIVER, 2
-	.set DRIVER_OK, 4
-	.set FEATURES_OK, 8
-	.set NEEDS_RESET, 0x40
-	.set VERSION_1, 1		# of the upper 32 features
 	.set USED_BUFFER, 1		# of the interrupt status
 	.set CONFIG_CHANGE, 2
 
-	.set NEXT, 1			# of a descriptor
-	.set WRITE, 2
-	.set INDIRECT, 4
-	.set NO_INTERRUPT, 1		# of the available ring
-
-	.set QUEUE_SIZE, 8
-	.set AVAILABLE, 0x100		# in a queue's memory, after the descriptors
-	.set USED, 0x200
-	.set QUEUE_BYTES, 0x400
-	.set QUEUES, 2
-
-	.bss
-	.balign	4096
-queues:	.skip	QUEUE_BYTES * QUEUES
-	.text
-	.code64
-
-# Descriptor `index` of the queue at r14; changes rax.
-.macro describe index, address, length, flags=0, next=0
-	mov	$\address, %eax
-	mov	%rax, 16 * \index(%r14)
-	movl	$\length, 16 * \index + 8(%r14)
-	movw	$\flags, 16 * \index + 12(%r14)
-	movw	$\next, 16 * \index + 14(%r14)
-.endm
+	.include "lib/queue.S"
 
 # Maps the registers of every slot; changes rax.
 .macro map_virtio
@@ -72,13 +42,6 @@ queues:	.skip	QUEUE_BYTES * QUEUES
 	mov	%cr3, %rax
 	mov	%rax, %cr3
 .endm
-
-# r13d = the queue's number
-select_queue:
-	mov	%r13d, %r14d
-	imul	$QUEUE_BYTES, %r14d
-	add	$queues, %r14d
-	ret
 
 # Resets the device; it says when it is done.
 reset_device:
@@ -113,12 +76,7 @@ negotiate:
 
 # Queue r13d, empty; changes rax, rcx, rdi.
 set_up_queue:
-	call	select_queue
-	mov	%r14d, %edi
-	xor	%eax, %eax
-	mov	$QUEUE_BYTES / 8, %ecx
-	rep stosq
-	movw	$NO_INTERRUPT, AVAILABLE(%r14)
+	call	empty_queue
 	mov	%r13d, QUEUE_SEL(%r12)
 	cmpl	$0, QUEUE_READY(%r12)
 	require e, "a queue is ready right after a reset"
@@ -142,13 +100,7 @@ set_up_queue:
 
 # Gives the device the chain at descriptor 0; changes rax, rcx.
 offer:
-	call	select_queue
-	movzwl	AVAILABLE + 2(%r14), %ecx
-	mov	%ecx, %eax
-	and	$QUEUE_SIZE - 1, %eax
-	movw	$0, AVAILABLE + 4(%r14, %rax, 2)
-	inc	%ecx
-	mov	%cx, AVAILABLE + 2(%r14)
+	call	publish
 	mov	%r13d, QUEUE_NOTIFY(%r12)
 	ret
 
@@ -166,29 +118,3 @@ wait_used:
 	require e, "the used ring names another chain"
 	mov	USED + 8(%r14, %rax, 8), %eax
 	ret
-
-# check_clock fails 2^32 TSC cycles (one or two seconds) after start_clock, unless `patient` is
-# set; both change rax, rdx.
-start_clock:
-	rdtsc
-	mov	%eax, clock(%rip)
-	mov	%edx, clock + 4(%rip)
-	ret
-check_clock:
-	rdtsc
-	shl	$32, %rdx
-	or	%rdx, %rax
-	sub	clock(%rip), %rax
-	shr	$32, %rax
-	jz	1f
-	cmpb	$0, patient(%rip)
-	jne	1f
-	fail	"the device does not answer"
-1:	ret
-
-	.bss
-	.balign	8
-clock:	.skip	8
-patient:
-	.skip	1
-	.text

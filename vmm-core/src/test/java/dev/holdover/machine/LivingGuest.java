@@ -7,6 +7,7 @@ import dev.holdover.kvm.state.Regs;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.memory.GuestMemory;
 import dev.holdover.virtio.VirtQueueState;
+import dev.holdover.virtio.VirtioPciState;
 import dev.holdover.virtio.VirtioState;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
@@ -31,7 +32,9 @@ public enum LivingGuest {
     /** Two CPUs that interrupt each other. */
     PAIR("pair.elf", 'P', 2),
     /** A virtio disk with a request under way. */
-    DISK("disk.elf", 'D', 1);
+    DISK("disk.elf", 'D', 1),
+    /** The same on PCI, with MSI-X. */
+    PCI_DISK("pcidisk.elf", 'D', 1);
 
     /** Guest-physical addresses of what they keep. */
     public static final long ROUNDS = 0x1000;
@@ -61,6 +64,10 @@ public enum LivingGuest {
         this.cpus = cpus;
     }
 
+    private boolean hasDisk() {
+        return this == DISK || this == PCI_DISK;
+    }
+
     private static Path disk(Path directory) {
         return directory.resolve("disk");
     }
@@ -68,9 +75,12 @@ public enum LivingGuest {
     /** In a directory with RAM in a file, COM1 in the file com1. */
     Guest guest(Path directory, Path ram) throws IOException {
         Guest guest = Guest.named(file, directory).cpus(cpus).ram("16M", ram == null ? null : "mem-path=" + ram);
-        if (this == DISK) {
+        if (hasDisk()) {
             Files.write(disk(directory), new byte[DISK_SIZE]);
             guest.disk(disk(directory), false);
+        }
+        if (this == PCI_DISK) {
+            guest.pci();
         }
         return guest;
     }
@@ -82,7 +92,10 @@ public enum LivingGuest {
         options.addAll(List.of(file.endsWith(".bin") ? "--bios" : "--kernel", image));
         options.addAll(List.of("--memory", "16M", "--ram", "mem-path=" + ram, "--cpus", Integer.toString(cpus)));
         options.addAll(List.of("--serial", "file:" + directory.resolve("com1")));
-        if (this == DISK) {
+        if (this == PCI_DISK) {
+            options.add("--pci");
+        }
+        if (hasDisk()) {
             Files.write(disk(directory), new byte[DISK_SIZE]);
             options.addAll(List.of("--disk", "path=" + disk(directory)));
         }
@@ -98,7 +111,16 @@ public enum LivingGuest {
             case TIMERS -> (vcpu.lapic().get(ValueLayout.JAVA_INT, LAPIC_IRR + 0x10 * (TIMER_VECTOR / 32)) & 1) != 0;
             case STRINGS -> isAmidString(vcpu.regs(), memory) && unreadBytes(incoming) > 0;
             case PAIR -> incoming.vcpu(1).state().mpState().get(ValueLayout.JAVA_INT, 0) == MP_STATE_HALTED;
-            case DISK -> isUnderWay(incoming, memory);
+            case DISK -> {
+                VirtioState state = VirtioState.read(
+                        incoming.state().section(VirtioState.MMIO_SECTION, 0).input());
+                yield isUnderWay(state, memory);
+            }
+            case PCI_DISK -> {
+                VirtioPciState state = VirtioPciState.read(
+                        incoming.state().section(VirtioPciState.SECTION, 0).input());
+                yield isUnderWay(state.registers(), memory);
+            }
         };
     }
 
@@ -116,11 +138,8 @@ public enum LivingGuest {
     }
 
     /** Given to the device, and not yet come back. */
-    private static boolean isUnderWay(Incoming incoming, GuestMemory memory) {
-        VirtQueueState queue = VirtioState.read(
-                        incoming.state().section(VirtioState.MMIO_SECTION, 0).input())
-                .queues()
-                .getFirst();
+    private static boolean isUnderWay(VirtioState state, GuestMemory memory) {
+        VirtQueueState queue = state.queues().getFirst();
         return queue.ready() && memory.getInt(queue.available()) >>> 16 != queue.nextUsed();
     }
 

@@ -56,9 +56,8 @@ public final class Msix {
             return (long) ENTRY_SIZE * vectors;
         }
 
-        /** Pending bits come in words of 64. */
         long pendingSize() {
-            return 8L * ((vectors + 63) / 64);
+            return MsixState.pendingSize(vectors);
         }
     }
 
@@ -282,7 +281,7 @@ public final class Msix {
 
     /** Table and pending bits; the rest is in the configuration space. What only the listener sees pending is in it, too. */
     public synchronized MsixState state() {
-        byte[] bits = new byte[(place.vectors() + 7) / 8];
+        byte[] bits = new byte[MsixState.pendingSize(place.vectors())];
         for (int i = 0; i < bits.length; i++) {
             bits[i] = (byte) pendingByte(i);
         }

@@ -10,7 +10,7 @@ import java.lang.foreign.ValueLayout;
  * The vectors of an {@link Msix}.
  *
  * @param table {@value Msix#ENTRY_SIZE} bytes a vector, as the guest sees them
- * @param pending a bit for each vector, filled up with zeroes
+ * @param pending a bit for each vector, filled up with zeroes to words of 64, as the guest sees them
  */
 @SuppressWarnings("ArrayRecordComponent") // copied on the way in and out
 public record MsixState(byte[] table, byte[] pending) {
@@ -22,7 +22,7 @@ public record MsixState(byte[] table, byte[] pending) {
         if (vectors < 1
                 || vectors > Msix.MAX_VECTORS
                 || table.length != vectors * Msix.ENTRY_SIZE
-                || pending.length != (vectors + 7) / 8) {
+                || pending.length != pendingSize(vectors)) {
             throw new IllegalArgumentException("MSI-X state of " + table.length + " and " + pending.length + " bytes");
         }
         table = table.clone();
@@ -43,9 +43,13 @@ public record MsixState(byte[] table, byte[] pending) {
         return pending.clone();
     }
 
+    static int pendingSize(int vectors) {
+        return 8 * ((vectors + 63) / 64);
+    }
+
     /** Bytes of it for so many vectors. */
     public static int size(int vectors) {
-        return 4 + Msix.ENTRY_SIZE * vectors + (vectors + 7) / 8;
+        return 4 + Msix.ENTRY_SIZE * vectors + pendingSize(vectors);
     }
 
     public void write(StateOutput out) {
@@ -61,7 +65,7 @@ public record MsixState(byte[] table, byte[] pending) {
             throw in.refuse("it has no vector");
         }
         byte[] table = in.bytes((long) Msix.ENTRY_SIZE * vectors).toArray(ValueLayout.JAVA_BYTE);
-        byte[] pending = in.bytes((vectors + 7) / 8).toArray(ValueLayout.JAVA_BYTE);
+        byte[] pending = in.bytes(pendingSize(vectors)).toArray(ValueLayout.JAVA_BYTE);
         in.end();
         return new MsixState(table, pending);
     }
