@@ -37,15 +37,9 @@ final class KernelBackend implements Backend {
         }
     }
 
-    /** Tells at once if there is no live update here; another process may have the device just now. */
+    /** Tells at once if there is no live update here. */
     KernelBackend() {
-        try {
-            LiveUpdateDevice.open().close();
-        } catch (SessionException e) {
-            if (e.errno() != Errno.EBUSY) {
-                throw e;
-            }
-        }
+        LiveUpdateDevice.open().close();
     }
 
     @Override

@@ -14,6 +14,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * /dev/liveupdate, the kernel's Live Update Orchestrator. One process at a time can have it open, so it is opened for a
@@ -21,6 +23,9 @@ import java.nio.file.Path;
  */
 public final class LiveUpdateDevice implements AutoCloseable {
     public static final String PATH = "/dev/liveupdate";
+
+    private static final int PATIENCE_MILLIS = 10_000;
+    private static final long RETRY_NANOS = 10_000_000;
 
     private final Fd fd;
 
@@ -45,15 +50,24 @@ public final class LiveUpdateDevice implements AutoCloseable {
     }
 
     /**
-     * Opens the device. The first open after a kexec reads what the last kernel left.
+     * Opens the device. The first open after a kexec reads what the last kernel left. Blocks for up to {@value
+     * #PATIENCE_MILLIS} ms while another process has it open: VMMs that are started together all open it, each for a moment.
      *
-     * @throws SessionException ENOENT without live update, EBUSY if a process has it open, EACCES, EIO
+     * @throws SessionException ENOENT without live update, EBUSY if a process keeps it open, EACCES, EIO
      */
     public static LiveUpdateDevice open() {
-        try {
-            return new LiveUpdateDevice(Fd.open(PATH, Fd.O_RDWR));
-        } catch (ErrnoException e) {
-            throw SessionErrors.open(PATH, e.errno());
+        long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(PATIENCE_MILLIS);
+        while (true) {
+            try {
+                return new LiveUpdateDevice(Fd.open(PATH, Fd.O_RDWR));
+            } catch (ErrnoException e) {
+                boolean patient =
+                        System.nanoTime() < deadline && !Thread.currentThread().isInterrupted();
+                if (e.errno() != Errno.EBUSY || !patient) {
+                    throw SessionErrors.open(PATH, e.errno());
+                }
+                LockSupport.parkNanos(RETRY_NANOS);
+            }
         }
     }
 

@@ -42,8 +42,6 @@ public final class Luod implements AutoCloseable {
     static final int MAX_CLIENTS = 1024;
 
     private static final int TICK_MILLIS = 20;
-    private static final int DEVICE_TRIES = 100;
-    private static final int DEVICE_WAIT_MILLIS = 100;
 
     private final LuodOptions options;
     private final int uid = UnixSocket.Peer.self().uid();
@@ -148,7 +146,7 @@ public final class Luod implements AutoCloseable {
         } catch (IOException e) {
             throw new VmmException("cannot read " + registryFile + ": " + e, e);
         }
-        byte[] registry = takeFromSession();
+        byte[] registry = backend.takeRegistry();
         if (registry == null) {
             return new Registry(List.of(), List.of());
         }
@@ -158,24 +156,6 @@ public final class Luod implements AutoCloseable {
         Registry taken = new Registry(left.sessions(), stamped);
         write(taken);
         return taken;
-    }
-
-    private byte[] takeFromSession() {
-        for (int i = 1; ; i++) {
-            try {
-                return backend.takeRegistry();
-            } catch (SessionException e) {
-                if (e.errno() != Errno.EBUSY || i == DEVICE_TRIES) {
-                    throw e;
-                }
-            }
-            try {
-                Thread.sleep(DEVICE_WAIT_MILLIS); // another has the device, for a moment as we would
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw new VmmException("interrupted", e);
-            }
-        }
     }
 
     /** Writes down, for a luod that is started anew under this kernel, what is kept. */

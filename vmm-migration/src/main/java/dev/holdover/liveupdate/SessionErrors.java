@@ -14,7 +14,7 @@ final class SessionErrors {
             case ENOENT, ENODEV, ENXIO ->
                 "this kernel has no live update; it needs CONFIG_LIVEUPDATE and 'kho=on liveupdate=on' on its"
                         + " command line";
-            case EBUSY -> "one process at a time can have it open, and another one has; end that";
+            case EBUSY -> "one process at a time can have it open, and another one keeps it; end that";
             case EACCES, EPERM -> "only root may open it";
             case EIO -> "what the last kernel left cannot be read by this one; its sessions are lost";
             default -> "the live-update device cannot be used";
