@@ -91,7 +91,8 @@ public final class PassthroughCheck {
         Map<Integer, HostPciDevice> shared = new TreeMap<>();
         int sharing = 0;
         for (HostPciDevice device : behindIommu) {
-            if (device.isBridge() || device.isBoundToVfio()) {
+            // The host's own bridge and the one to ISA could be passed, but nobody wants them.
+            if (device.kind().equals("bridge") || device.isBoundToVfio()) {
                 continue;
             }
             if (device.members().stream().noneMatch(Member::isHosts)) {
@@ -123,7 +124,7 @@ public final class PassthroughCheck {
     private static int rank(HostPciDevice device) {
         return switch (device.kind()) {
             case "network", "storage", "display", "accelerator" -> 0;
-            case "system", "signal processing", "bridge", "memory", "other" -> 2;
+            case "system", "signal processing", "memory", "other" -> 2;
             default -> 1;
         };
     }

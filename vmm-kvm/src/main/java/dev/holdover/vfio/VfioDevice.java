@@ -266,7 +266,7 @@ public final class VfioDevice implements AutoCloseable {
         }
     }
 
-    /** VFIO_DEVICE_SET_IRQS: takes all eventfds of an index back and disables it, if it was enabled. */
+    /** VFIO_DEVICE_SET_IRQS: takes all eventfds of an index back and disables it. EINVAL if it is not enabled. */
     public void disableInterrupts(int index) {
         setIrqs(index, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0);
     }
@@ -328,7 +328,7 @@ public final class VfioDevice implements AutoCloseable {
 
     /**
      * VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: who is reset together with this device by {@link #hotReset}. ENODEV if the
-     * device cannot be reset so.
+     * device cannot be reset so: one on a root bus.
      */
     public HotReset hotResetInfo() {
         for (int room = FEW_DEVICES; ; ) {
