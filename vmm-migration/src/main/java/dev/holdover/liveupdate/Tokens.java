@@ -11,8 +11,11 @@ package dev.holdover.liveupdate;
  * 0x2000            the state: vmstate in a memfd
  * 0x2001            the identity of the RAM
  * 0x3000 .. 0x3fff  iommufd, in the order of their making
- * 0x4000 .. 0x4fff  VFIO device cdevs, in the order of their PCI addresses
+ * 0x4000 .. 0x4fff  VFIO device cdevs, in the order of the machine's configuration
  * </pre>
+ *
+ * <p>Files are preserved and retrieved in the order RAM, iommufd, VFIO: an iommufd needs the memfds that it maps in the
+ * session, a device its iommufd.
  */
 public final class Tokens {
     public static final long STATE = 0x2000;
@@ -25,13 +28,6 @@ public final class Tokens {
     private static final long IOMMUFD = 0x3000;
     private static final long VFIO = 0x4000;
     private static final int RANGE = 0x1000;
-
-    /** What a token stands for, in the order in which files are preserved and retrieved: each needs those before it. */
-    public enum Kind {
-        MEMFD,
-        IOMMUFD,
-        VFIO
-    }
 
     private Tokens() {}
 
@@ -55,13 +51,6 @@ public final class Tokens {
             throw new IllegalArgumentException("file " + i + " of a kind of which a session has " + RANGE);
         }
         return base + i;
-    }
-
-    public static Kind kind(long token) {
-        if (token >= VFIO && token < VFIO + RANGE) {
-            return Kind.VFIO;
-        }
-        return token >= IOMMUFD && token < IOMMUFD + RANGE ? Kind.IOMMUFD : Kind.MEMFD;
     }
 
     static String toString(long token) {
