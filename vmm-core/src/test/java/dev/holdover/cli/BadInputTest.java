@@ -195,6 +195,7 @@ class BadInputTest {
             --console EMPTY  | --console is empty
             --disk EMPTY     | --disk is empty
             --net EMPTY      | --net is empty
+            --vfio EMPTY     | --vfio is empty
             --debug-exit EMPTY | --debug-exit is empty
             --on-reset EMPTY | --on-reset is empty
             --cpus 0         | --cpus 0: expected a number from 1 to 255
@@ -243,6 +244,8 @@ class BadInputTest {
             --disk path=TMP/disk,path=TMP/disk | path is given twice
             --disk readonly=on | no path; write --disk path=FILE
             --disk path=TMP/disk,bus=ide | unknown key 'bus'; known are path, readonly
+            --vfio ,on-kexec=reset | no device; write --vfio BDF
+            --vfio 0:4.0,on-kexec=x | 'on-kexec=x' is unknown; write --vfio BDF
             --net x          | 'x' is not KEY=VALUE; keys are tap, mac
             --net mac=52:54:00:12:34:56 | no tap; write --net tap=NAME
             --net tap=a/b    | 'a/b' is no interface name
