@@ -128,6 +128,12 @@ public final class Passthrough implements AutoCloseable {
             VfioFunction function = new VfioFunction(device, name, routes, bridge.intxGsi(slot));
             functions.add(function);
             bridge.plug(function);
+        } catch (IllegalArgumentException e) {
+            device.close();
+            throw new VmmException(
+                    "can't pass " + name + " to the guest: its configuration space is not as PCI has it: "
+                            + e.getMessage(),
+                    e);
         } catch (RuntimeException | Error e) {
             if (functions.isEmpty() || functions.getLast().device() != device) {
                 device.close();

@@ -104,7 +104,7 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
         for (Capability capability : capabilities()) {
             int at = capability.offset();
             int length = capability.length();
-            switch (capability.id()) {
+            switch (shown(capability)) {
                 case Msix.CAPABILITY -> {
                     config().addCapabilityAt(at, Msix.CAPABILITY, Msix.LENGTH);
                     own.clear(at, at + Msix.LENGTH);
@@ -140,6 +140,15 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
         msiInterrupts = ofMsi;
         config().watch(PciConfig.COMMAND, 2, this::commandWritten);
         bars = new VfioBars(device, regions, msix);
+    }
+
+    /** The capability's id, 0 if the host has no interrupts for it. */
+    private int shown(Capability capability) {
+        boolean silent = (capability.id() == Msix.CAPABILITY
+                        && device.irqs(VfioDevice.MSIX).count() == 0)
+                || (capability.id() == Msi.CAPABILITY
+                        && device.irqs(VfioDevice.MSI).count() == 0);
+        return silent ? 0 : capability.id();
     }
 
     /** A capability of the device's. {@code length} reaches to the next one at most. */

@@ -17,7 +17,7 @@ import java.util.BitSet;
  * <p>An eventfd stays its vector's for as long as the device is open, so that another VMM can be given it before the guest
  * is stopped.
  *
- * <p>Called under the lock of the capability, or while the vCPUs are parked.
+ * <p>Any thread. Its lock comes after the capability's that calls it, and before that of the routes.
  */
 final class VfioInterrupts implements MsiListener {
     private final VfioDevice device;
@@ -63,7 +63,7 @@ final class VfioInterrupts implements MsiListener {
     }
 
     /** From now on the device and KVM are told what the guest wants; once. */
-    void connect(KvmVm to) {
+    synchronized void connect(KvmVm to) {
         vm = to;
         if (on) {
             settled();
@@ -74,7 +74,7 @@ final class VfioInterrupts implements MsiListener {
     }
 
     /** The device signals this eventfd for that vector: another VMM has set it up so. Taken over. */
-    void inherit(int vector, EventFd eventFd) {
+    synchronized void inherit(int vector, EventFd eventFd) {
         if (vector < 0 || vector >= eventFds.length || eventFds[vector] != null) {
             eventFd.close();
             return;
@@ -85,7 +85,7 @@ final class VfioInterrupts implements MsiListener {
     }
 
     /** The eventfd of a vector that the device signals, to be passed on; null if it signals none. */
-    EventFd attached(int vector) {
+    synchronized EventFd attached(int vector) {
         return attached.get(vector) ? eventFds[vector] : null;
     }
 
@@ -94,7 +94,7 @@ final class VfioInterrupts implements MsiListener {
     }
 
     @Override
-    public void enabled(boolean nowOn) {
+    public synchronized void enabled(boolean nowOn) {
         if (nowOn == on) {
             return;
         }
@@ -120,13 +120,13 @@ final class VfioInterrupts implements MsiListener {
     }
 
     @Override
-    public void unmasked(int vector, long address, int data) {
+    public synchronized void unmasked(int vector, long address, int data) {
         routes.set(firstGsi + vector, address, data);
         usable.set(vector);
     }
 
     @Override
-    public void masked(int vector) {
+    public synchronized void masked(int vector) {
         usable.clear(vector);
         unbind(vector);
     }
@@ -139,7 +139,7 @@ final class VfioInterrupts implements MsiListener {
     }
 
     @Override
-    public void settled() {
+    public synchronized void settled() {
         if (vm != null) {
             attempt(this::listen);
         }
@@ -186,12 +186,12 @@ final class VfioInterrupts implements MsiListener {
     }
 
     @Override
-    public void deliver(int vector, long address, int data) {
+    public synchronized void deliver(int vector, long address, int data) {
         eventFd(vector).signal();
     }
 
     @Override
-    public boolean isPending(int vector) {
+    public synchronized boolean isPending(int vector) {
         EventFd eventFd = eventFds[vector];
         if (eventFd == null || bound.get(vector) || eventFd.drain() == 0) {
             return false;
@@ -201,14 +201,14 @@ final class VfioInterrupts implements MsiListener {
     }
 
     /** Lets another VM listen: as long as this one does, none else can. The vCPUs are parked. */
-    void release() {
+    synchronized void release() {
         for (int vector = bound.nextSetBit(0); vector >= 0; vector = bound.nextSetBit(vector + 1)) {
             unbind(vector);
         }
     }
 
     /** Listens again after {@link #release}; one interrupt of each vector too many does no harm, one too few hangs a guest. */
-    void listenAgain() {
+    synchronized void listenAgain() {
         settled();
         signalAll();
     }
@@ -220,7 +220,7 @@ final class VfioInterrupts implements MsiListener {
     }
 
     /** The device interrupts nobody until {@link #listenAgain}. The vCPUs are parked. */
-    void silence() {
+    synchronized void silence() {
         release();
         detachAll();
     }

@@ -9,7 +9,7 @@ import dev.holdover.vfio.VfioDevice;
  * The INTx pin of a device. It is level-triggered: the kernel masks the device's as it signals, KVM holds the guest's line
  * high until the guest has ended the interrupt, and then signals back, which unmasks the device's.
  *
- * <p>Called under a capability's lock, or while the vCPUs are parked.
+ * <p>Any thread. Its lock comes after that of the message interrupts.
  */
 final class VfioIntx {
     private final VfioDevice device;
@@ -31,7 +31,7 @@ final class VfioIntx {
     }
 
     /** From now on the device and KVM are told what the guest wants; once. */
-    void connect(KvmVm to) {
+    synchronized void connect(KvmVm to) {
         vm = to;
         if (on) {
             start();
@@ -41,7 +41,7 @@ final class VfioIntx {
     }
 
     /** The device signals these eventfds: another VMM has set it up so. Taken over. */
-    void inherit(EventFd itsTrigger, EventFd itsUnmask) {
+    synchronized void inherit(EventFd itsTrigger, EventFd itsUnmask) {
         if (itsTrigger == null || itsUnmask == null) {
             return;
         }
@@ -52,7 +52,7 @@ final class VfioIntx {
     }
 
     /** Whether the device signals the eventfds. */
-    boolean isAttached() {
+    synchronized boolean isAttached() {
         return attached;
     }
 
@@ -65,7 +65,7 @@ final class VfioIntx {
     }
 
     /** Whether the guest's interrupts come by it: not if they come by messages. */
-    void set(boolean nowOn) {
+    synchronized void set(boolean nowOn) {
         on = nowOn;
         if (vm == null) {
             return;
@@ -94,7 +94,7 @@ final class VfioIntx {
     }
 
     /** Lets another VM listen. */
-    void release() {
+    synchronized void release() {
         if (bound) {
             vm.unbindInterrupt(trigger, gsi);
             bound = false;
@@ -102,7 +102,7 @@ final class VfioIntx {
     }
 
     /** Listens again; an interrupt that is still pending is signalled anew. */
-    void listenAgain() {
+    synchronized void listenAgain() {
         if (on) {
             start();
         }
@@ -112,7 +112,7 @@ final class VfioIntx {
     }
 
     /** The device interrupts nobody. */
-    void silence() {
+    synchronized void silence() {
         release();
         if (attached) {
             attached = false;
