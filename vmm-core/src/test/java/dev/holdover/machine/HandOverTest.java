@@ -30,6 +30,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Guests that would notice, handed from one machine to another; and all that may get lost on the way. */
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
@@ -162,9 +163,10 @@ class HandOverTest {
     }
 
     /** The disk is looked at by the other side before it has the guest's state, and again then. */
-    @Test
-    void aDiskGoesAlongWithARequestUnderWay() throws Exception {
-        Guest started = LivingGuest.DISK.guest(dir, null);
+    @ParameterizedTest
+    @EnumSource(names = {"DISK", "PCI_DISK"})
+    void aDiskGoesAlongWithARequestUnderWay(LivingGuest guest) throws Exception {
+        Guest started = guest.guest(dir, null);
         Machine machine = started.machine();
         try {
             machine.resume();
