@@ -29,6 +29,8 @@ import java.util.List;
  * 0x5000  MSI-X pending bits
  * </pre>
  *
+ * <p>Saved guests know this layout and that of the capabilities, so both stay as they are.
+ *
  * <p>A vector for each queue and one for the configuration, sent as messages by the device's own thread: a route with an
  * irqfd would cost KVM's grace period at each change, and save nothing. Without MSI-X it is the INTx pin and the ISR
  * status. Bus mastering is not looked at: a device works as soon as its driver says so, as it does on virtio-mmio.
