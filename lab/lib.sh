@@ -228,7 +228,7 @@ guest_expect() { # REGEX [SECONDS]
 }
 
 guest_up() { # [SECONDS]
-    guest_expect 'guest: up ([^ ]+) boot=([0-9a-f-]+)' "${1:-120}" || give_up "the guest does not come up"
+    guest_expect 'guest: up ([^ ]+) boot=([0-9a-f-]{36})' "${1:-120}" || give_up "the guest does not come up"
     GUEST_BOOT=${BASH_REMATCH[2]}
     guest_expect 'guest# ' || give_up "the guest's shell does not come up"
     ok "the guest is up after $(($(now) - GUEST_STARTED)) ms"
