@@ -3,7 +3,6 @@ package dev.holdover.device.pci;
 import dev.holdover.kvm.MsiRoute;
 import dev.holdover.linux.VmmException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 
@@ -24,7 +23,7 @@ public final class MsiRoutes {
     private static final long MESSAGE_ADDRESS = 0xfee;
 
     private final MsiRoute[] routes = new MsiRoute[GSIS];
-    private final boolean[] taken = new boolean[GSIS];
+    private int next = FIRST_GSI;
     private Consumer<List<MsiRoute>> kvm;
     private boolean changed;
     private boolean held;
@@ -50,25 +49,13 @@ public final class MsiRoutes {
      * @throws VmmException if there are not so many
      */
     public synchronized int allocate(int count) {
-        int free = 0;
-        for (int gsi = FIRST_GSI; gsi < GSIS; gsi++) {
-            free = taken[gsi] ? 0 : free + 1;
-            if (free == count) {
-                int first = gsi - count + 1;
-                Arrays.fill(taken, first, gsi + 1, true);
-                return first;
-            }
+        if (count > GSIS - next) {
+            throw new VmmException("the machine's PCI functions have more interrupts than the " + (GSIS - FIRST_GSI)
+                    + " that KVM has room for; pass fewer of them through");
         }
-        throw new VmmException("the machine's PCI functions have more interrupts than the " + (GSIS - FIRST_GSI)
-                + " that KVM has room for; pass fewer of them through");
-    }
-
-    /** Gives GSIs back that {@link #allocate} gave; no irqfd is bound to them any more. */
-    public synchronized void release(int first, int count) {
-        for (int gsi = first; gsi < first + count; gsi++) {
-            clear(gsi);
-            taken[gsi] = false;
-        }
+        int first = next;
+        next += count;
+        return first;
     }
 
     /** GSI {@code gsi} is this message from the next flush on; an address that is no interrupt's makes it none. */

@@ -170,10 +170,6 @@ public final class PciConfig {
         }
     }
 
-    public boolean isMaster() {
-        return (get(COMMAND, 2) & COMMAND_MASTER) != 0;
-    }
-
     // The guest's access
 
     /** The guest reads {@code width} (1 to 4) bytes; those beyond the space are all ones. */
