@@ -8,6 +8,7 @@
 #   guest_send, guest_expect     the two halves, for what is not a command
 #   guest_loops                  lets loops in the guest count in its /tmp/LOOP: loop_count LOOP sets OUTPUT, loop_goes_beyond LOOP COUNT
 #   guest_noted, guest_is_it     notes the guest's uptime; checks that it is the guest of $boot, whose time has gone on
+#   guest_hand_over CONTROL      hands the guest to a new VMM process; fails, and the guest stays where it is, if that does not work
 #   guest_exit [SECONDS]         waits for the VMM's end; sets GUEST_CODE
 #   tap_add NAME ADDRESS/PREFIX  makes a tap in a network namespace of its own; tap_do NAME COMMAND... runs something there
 #   vfio_bind BDF                gives a PCI device to vfio-pci; sets VFIO_DEVICE, its node in /dev/vfio/devices
@@ -152,6 +153,24 @@ guest_claim() { # NAME CONTROL [TAP]
     guest_launch
 }
 
+# The console is the same file, since the descriptors go along. Sets OUTPUT: what the VMM that had the guest says of the blackout.
+guest_hand_over() { # CONTROL
+    local first=$GUEST_PID code=0 standby=$WORK/standby.$GUEST_PID
+    "$REPO/vmm" standby --listen "$standby" </dev/null >/dev/null 2>>"$WORK/$GUEST_NAME.errors" {GUEST_IN}>&- {GUEST_OUT}<&- &
+    GUEST_PID=$!
+    eventually 60 test -S "$standby" || give_up "no VMM stands by"
+    OUTPUT=$("$REPO/vmm" ctl "$1" handover "$standby" 2>&1) || code=$?
+    if [ "$code" != 0 ]; then
+        echo "  $OUTPUT"
+        kill "$GUEST_PID"
+        wait "$GUEST_PID" || true
+        GUEST_PID=$first
+        return 1
+    fi
+    wait "$first" || code=$?
+    is "$code" 0
+}
+
 # What the machine says that the lab host runs on, seconds: the lab host's own clock is off by up to a second after a kexec.
 outer_time() {
     : >"$LAB_OUT/clock"
@@ -190,7 +209,7 @@ guest_launch() {
     exec {GUEST_IN}<>"$WORK/$GUEST_NAME.input" {GUEST_OUT}<"$WORK/$GUEST_NAME.console"
     GUEST_TEXT=
     GUEST_STARTED=$(now)
-    "${inside[@]}" "${VMM[@]}" <"$WORK/$GUEST_NAME.input" >>"$WORK/$GUEST_NAME.console" 2>"$WORK/$GUEST_NAME.errors" \
+    "${inside[@]}" "${VMM[@]}" <"$WORK/$GUEST_NAME.input" >>"$WORK/$GUEST_NAME.console" 2>>"$WORK/$GUEST_NAME.errors" \
         {GUEST_IN}>&- {GUEST_OUT}<&- &
     GUEST_PID=$!
 }
