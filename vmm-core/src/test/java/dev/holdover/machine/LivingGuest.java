@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** Guests that go on for ever, and notice when something of them was lost; see src/test/guests. */
@@ -72,11 +73,18 @@ public enum LivingGuest {
         return directory.resolve("disk");
     }
 
+    /** Without a page of zeros: which pages a state samples depends on none that the guest writes meanwhile. */
+    private static void writeDisk(Path directory) throws IOException {
+        byte[] image = new byte[DISK_SIZE];
+        Arrays.fill(image, (byte) 0xdd);
+        Files.write(disk(directory), image);
+    }
+
     /** In a directory with RAM in a file, COM1 in the file com1. */
     Guest guest(Path directory, Path ram) throws IOException {
         Guest guest = Guest.named(file, directory).cpus(cpus).ram("16M", ram == null ? null : "mem-path=" + ram);
         if (hasDisk()) {
-            Files.write(disk(directory), new byte[DISK_SIZE]);
+            writeDisk(directory);
             guest.disk(disk(directory), false);
         }
         if (this == PCI_DISK) {
@@ -96,7 +104,7 @@ public enum LivingGuest {
             options.add("--pci");
         }
         if (hasDisk()) {
-            Files.write(disk(directory), new byte[DISK_SIZE]);
+            writeDisk(directory);
             options.addAll(List.of("--disk", "path=" + disk(directory)));
         }
         return options;
