@@ -107,7 +107,7 @@ public final class Iommufd implements AutoCloseable {
     /** IOMMU_IOAS_ALLOC: a new, empty address space; returns its id. ENOMEM. */
     public int allocateIoas() {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment struct = struct(arena, IOAS_ALLOC_SIZE);
+            MemorySegment struct = SizedStruct.allocate(arena, IOAS_ALLOC_SIZE);
             fd.ioctl("ioctl IOMMU_IOAS_ALLOC", IOMMU_IOAS_ALLOC, struct);
             return struct.get(ValueLayout.JAVA_INT, IOAS_ALLOC_OUT_ID);
         }
@@ -147,7 +147,7 @@ public final class Iommufd implements AutoCloseable {
     }
 
     private static MemorySegment map(Arena arena, int ioas, long start, long length, long iova) {
-        MemorySegment struct = struct(arena, MAP_SIZE);
+        MemorySegment struct = SizedStruct.allocate(arena, MAP_SIZE);
         struct.set(ValueLayout.JAVA_INT, MAP_FLAGS, READ_WRITE);
         struct.set(ValueLayout.JAVA_INT, MAP_IOAS, ioas);
         struct.set(ValueLayout.JAVA_LONG, MAP_START, start);
@@ -185,7 +185,7 @@ public final class Iommufd implements AutoCloseable {
      */
     public long unmap(int ioas, long iova, long length) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment struct = struct(arena, UNMAP_SIZE);
+            MemorySegment struct = SizedStruct.allocate(arena, UNMAP_SIZE);
             struct.set(ValueLayout.JAVA_INT, UNMAP_IOAS, ioas);
             struct.set(ValueLayout.JAVA_LONG, UNMAP_IOVA, iova);
             struct.set(ValueLayout.JAVA_LONG, UNMAP_LENGTH, length);
@@ -201,7 +201,10 @@ public final class Iommufd implements AutoCloseable {
      */
     public void changeProcess() {
         try (Arena arena = Arena.ofConfined()) {
-            fd.ioctl("ioctl IOMMU_IOAS_CHANGE_PROCESS", IOMMU_IOAS_CHANGE_PROCESS, struct(arena, CHANGE_PROCESS_SIZE));
+            fd.ioctl(
+                    "ioctl IOMMU_IOAS_CHANGE_PROCESS",
+                    IOMMU_IOAS_CHANGE_PROCESS,
+                    SizedStruct.allocate(arena, CHANGE_PROCESS_SIZE));
         }
     }
 
@@ -214,7 +217,7 @@ public final class Iommufd implements AutoCloseable {
      */
     public int allocateHwpt(int device, int ioas, int flags) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment struct = struct(arena, HWPT_ALLOC_SIZE);
+            MemorySegment struct = SizedStruct.allocate(arena, HWPT_ALLOC_SIZE);
             struct.set(ValueLayout.JAVA_INT, HWPT_ALLOC_FLAGS, flags);
             struct.set(ValueLayout.JAVA_INT, HWPT_ALLOC_DEVICE, device);
             struct.set(ValueLayout.JAVA_INT, HWPT_ALLOC_PARENT, ioas);
@@ -226,7 +229,7 @@ public final class Iommufd implements AutoCloseable {
     /** IOMMU_DESTROY of an address space or a page table. EBUSY while it is in use, ENOENT. */
     public void destroy(int id) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment struct = struct(arena, DESTROY_SIZE);
+            MemorySegment struct = SizedStruct.allocate(arena, DESTROY_SIZE);
             struct.set(ValueLayout.JAVA_INT, DESTROY_ID, id);
             fd.ioctl("ioctl IOMMU_DESTROY " + id, IOMMU_DESTROY, struct);
         }
@@ -240,7 +243,7 @@ public final class Iommufd implements AutoCloseable {
         for (int room = FEW_RANGES; ; ) {
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment array = arena.allocate((long) IOVA_RANGE_SIZE * room, 8);
-                MemorySegment struct = struct(arena, IOVA_RANGES_SIZE);
+                MemorySegment struct = SizedStruct.allocate(arena, IOVA_RANGES_SIZE);
                 struct.set(ValueLayout.JAVA_INT, IOVA_RANGES_IOAS, ioas);
                 struct.set(ValueLayout.JAVA_INT, IOVA_RANGES_COUNT, room);
                 struct.set(ValueLayout.JAVA_LONG, IOVA_RANGES_ARRAY, array.address());
@@ -264,12 +267,6 @@ public final class Iommufd implements AutoCloseable {
                     array.get(ValueLayout.JAVA_LONG, at), array.get(ValueLayout.JAVA_LONG, at + IOVA_RANGE_LAST)));
         }
         return ranges;
-    }
-
-    private static MemorySegment struct(Arena arena, int size) {
-        MemorySegment struct = arena.allocate(size, 8);
-        struct.set(ValueLayout.JAVA_INT, 0, size);
-        return struct;
     }
 
     /** Closes this descriptor; with the last one, and with the devices bound to it, all mappings go. */

@@ -145,7 +145,7 @@ public final class VfioDevice implements AutoCloseable {
      */
     public int bind(Iommufd iommufd) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment struct = struct(arena, BIND_SIZE);
+            MemorySegment struct = SizedStruct.allocate(arena, BIND_SIZE);
             struct.set(ValueLayout.JAVA_INT, BIND_IOMMUFD, iommufd.fd().number());
             ioctl("BIND_IOMMUFD", VFIO_DEVICE_BIND_IOMMUFD, struct);
             return struct.get(ValueLayout.JAVA_INT, BIND_OUT_DEVICE);
@@ -174,7 +174,7 @@ public final class VfioDevice implements AutoCloseable {
      */
     public int attach(int ioasOrHwpt) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment struct = struct(arena, ATTACH_SIZE);
+            MemorySegment struct = SizedStruct.allocate(arena, ATTACH_SIZE);
             struct.set(ValueLayout.JAVA_INT, ATTACH_PT, ioasOrHwpt);
             ioctl("ATTACH_IOMMUFD_PT", VFIO_DEVICE_ATTACH_IOMMUFD_PT, struct);
             return struct.get(ValueLayout.JAVA_INT, ATTACH_PT);
@@ -194,14 +194,14 @@ public final class VfioDevice implements AutoCloseable {
     /** VFIO_DEVICE_DETACH_IOMMUFD_PT: from now on the device reaches no memory. */
     public void detach() {
         try (Arena arena = Arena.ofConfined()) {
-            ioctl("DETACH_IOMMUFD_PT", VFIO_DEVICE_DETACH_IOMMUFD_PT, struct(arena, DETACH_SIZE));
+            ioctl("DETACH_IOMMUFD_PT", VFIO_DEVICE_DETACH_IOMMUFD_PT, SizedStruct.allocate(arena, DETACH_SIZE));
         }
     }
 
     /** VFIO_DEVICE_GET_INFO. */
     public VfioInfo info() {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment struct = struct(arena, INFO_SIZE);
+            MemorySegment struct = SizedStruct.allocate(arena, INFO_SIZE);
             ioctl("GET_INFO", VFIO_DEVICE_GET_INFO, struct);
             int flags = struct.get(ValueLayout.JAVA_INT, INFO_FLAGS);
             return new VfioInfo(
@@ -216,7 +216,7 @@ public final class VfioDevice implements AutoCloseable {
     public VfioRegion region(int index) {
         for (int size = REGION_SIZE; ; ) {
             try (Arena arena = Arena.ofConfined()) {
-                MemorySegment struct = struct(arena, size);
+                MemorySegment struct = SizedStruct.allocate(arena, size);
                 struct.set(ValueLayout.JAVA_INT, REGION_INDEX, index);
                 ioctl("GET_REGION_INFO " + index, VFIO_DEVICE_GET_REGION_INFO, struct);
                 int wanted = struct.get(ValueLayout.JAVA_INT, 0);
@@ -231,7 +231,7 @@ public final class VfioDevice implements AutoCloseable {
     /** VFIO_DEVICE_GET_IRQ_INFO. EINVAL if there is no such index. */
     public VfioIrqs irqs(int index) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment struct = struct(arena, IRQ_INFO_SIZE);
+            MemorySegment struct = SizedStruct.allocate(arena, IRQ_INFO_SIZE);
             struct.set(ValueLayout.JAVA_INT, IRQ_INFO_INDEX, index);
             ioctl("GET_IRQ_INFO " + index, VFIO_DEVICE_GET_IRQ_INFO, struct);
             int flags = struct.get(ValueLayout.JAVA_INT, IRQ_INFO_FLAGS);
@@ -313,7 +313,7 @@ public final class VfioDevice implements AutoCloseable {
     }
 
     private static MemorySegment irqSet(Arena arena, int flags, int index, int start, int count, int bytesEach) {
-        MemorySegment struct = struct(arena, IRQ_SET_SIZE + count * bytesEach);
+        MemorySegment struct = SizedStruct.allocate(arena, IRQ_SET_SIZE + count * bytesEach);
         struct.set(ValueLayout.JAVA_INT, IRQ_SET_FLAGS, flags);
         struct.set(ValueLayout.JAVA_INT, IRQ_SET_INDEX, index);
         struct.set(ValueLayout.JAVA_INT, IRQ_SET_START, start);
@@ -333,7 +333,7 @@ public final class VfioDevice implements AutoCloseable {
     public HotReset hotResetInfo() {
         for (int room = FEW_DEVICES; ; ) {
             try (Arena arena = Arena.ofConfined()) {
-                MemorySegment struct = struct(arena, HOT_RESET_INFO_SIZE + room * DEPENDENT_SIZE);
+                MemorySegment struct = SizedStruct.allocate(arena, HOT_RESET_INFO_SIZE + room * DEPENDENT_SIZE);
                 long result = fd.tryIoctl(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, struct.address());
                 int count = struct.get(ValueLayout.JAVA_INT, HOT_RESET_INFO_COUNT);
                 if (Errno.ENOSPC.is(result) && room < MAX_DEVICES) {
@@ -368,7 +368,7 @@ public final class VfioDevice implements AutoCloseable {
     public void hotReset() {
         try (Arena arena = Arena.ofConfined()) {
             // No group descriptors: the iommufd proves who owns the others.
-            ioctl("PCI_HOT_RESET", VFIO_DEVICE_PCI_HOT_RESET, struct(arena, HOT_RESET_SIZE));
+            ioctl("PCI_HOT_RESET", VFIO_DEVICE_PCI_HOT_RESET, SizedStruct.allocate(arena, HOT_RESET_SIZE));
         }
     }
 
@@ -412,7 +412,7 @@ public final class VfioDevice implements AutoCloseable {
     /** VFIO_DEVICE_FEATURE, migration: VFIO_MIGRATION_* if the device's own driver can save its state; 0 if it cannot. */
     public long migrationFlags() {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment struct = struct(arena, MIGRATION_SIZE);
+            MemorySegment struct = SizedStruct.allocate(arena, MIGRATION_SIZE);
             struct.set(ValueLayout.JAVA_INT, FEATURE_FLAGS, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION);
             long result = fd.tryIoctl(VFIO_DEVICE_FEATURE, struct.address());
             if (Errno.ENOTTY.is(result)) {
@@ -425,12 +425,6 @@ public final class VfioDevice implements AutoCloseable {
 
     private void ioctl(String name, long request, MemorySegment struct) {
         fd.ioctl("ioctl VFIO_DEVICE_" + name + " " + fd.name(), request, struct);
-    }
-
-    private static MemorySegment struct(Arena arena, int size) {
-        MemorySegment struct = arena.allocate(size, 8);
-        struct.set(ValueLayout.JAVA_INT, 0, size);
-        return struct;
     }
 
     /** Closes this descriptor; with the last one the device is reset and let go. Blocks for a second. */

@@ -2,19 +2,16 @@ package dev.holdover.vfio;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.IOException;
-import java.io.InputStream;
+import dev.holdover.kvm.HeaderNumbers;
 import java.lang.reflect.Field;
-import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.TreeMap;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /** Holds the numbers in the code against those that a C compiler took from linux/vfio.h and linux/iommufd.h. */
 class VfioLayoutTest {
-    private static final Map<String, Long> GOLDEN = new HashMap<>();
+    private static final HeaderNumbers GOLDEN = HeaderNumbers.read(VfioLayoutTest.class, "vfio-layout.txt");
 
     /** Which member or struct each constant without a name of the header's stands for. */
     private static final Map<String, String> MEANING = new HashMap<>();
@@ -92,19 +89,7 @@ class VfioLayoutTest {
         }
     }
 
-    @BeforeAll
-    static void read() throws IOException {
-        try (InputStream in = VfioLayoutTest.class.getResourceAsStream("vfio-layout.txt")) {
-            String text = new String(in.readAllBytes(), StandardCharsets.US_ASCII);
-            for (String line : text.lines().toList()) {
-                int space = line.lastIndexOf(' ');
-                GOLDEN.put(line.substring(0, space), Long.decode(line.substring(space + 1)));
-            }
-        }
-    }
-
     private static long golden(String name) {
-        assertThat(GOLDEN).containsKey(name);
         return GOLDEN.get(name);
     }
 
@@ -119,7 +104,7 @@ class VfioLayoutTest {
                     assertThat(value).as(name).isEqualTo(golden("ioctl " + name));
                 } else if (MEANING.containsKey(name)) {
                     assertThat(value).as(name).isEqualTo(golden(MEANING.get(name)));
-                } else if (GOLDEN.containsKey("const " + name)) {
+                } else if (GOLDEN.has("const " + name)) {
                     assertThat(value).as(name).isEqualTo(golden("const " + name));
                 } else {
                     unknown.put(name, value);
