@@ -28,6 +28,12 @@ public final class KvmVm implements AutoCloseable {
 
     private static final int PIC_PINS = 8;
     private static final int LEGACY_GSIS = 2 * PIC_PINS;
+    /** Routes of the controllers' inputs: those of the IOAPIC, and the PICs' once more. */
+    private static final int PIN_ROUTES = FIRST_MSI_GSI + LEGACY_GSIS;
+
+    /** How many GSIs can be messages at a time. */
+    public static final int MAX_MSI_ROUTES = MAX_GSIS - PIN_ROUTES;
+
     private static final int ROUTE_SIZE = 48;
     private static final int KVM_IRQ_ROUTING_IRQCHIP = 1;
     private static final int KVM_IRQ_ROUTING_MSI = 2;
@@ -171,14 +177,13 @@ public final class KvmVm implements AutoCloseable {
      * @throws IllegalArgumentException if a GSI is none for messages
      */
     public void setMsiRoutes(List<MsiRoute> routes) {
-        int fixed = FIRST_MSI_GSI + LEGACY_GSIS;
-        if (routes.size() > MAX_GSIS - fixed) {
+        if (routes.size() > MAX_MSI_ROUTES) {
             throw new IllegalArgumentException(routes.size() + " routes");
         }
         try (Arena arena = Arena.ofConfined()) {
             // struct kvm_irq_routing: nr@0, flags@4, entries@8
-            MemorySegment table = arena.allocate(8 + (long) (fixed + routes.size()) * ROUTE_SIZE, 8);
-            table.set(ValueLayout.JAVA_INT, 0, fixed + routes.size());
+            MemorySegment table = arena.allocate(8 + (long) (PIN_ROUTES + routes.size()) * ROUTE_SIZE, 8);
+            table.set(ValueLayout.JAVA_INT, 0, PIN_ROUTES + routes.size());
             long at = 8;
             // As default_routing of the kernel's arch/x86/kvm has it: the new table takes the whole old one's place.
             for (int gsi = 0; gsi < FIRST_MSI_GSI; gsi++) {

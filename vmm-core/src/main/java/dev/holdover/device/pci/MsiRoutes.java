@@ -1,9 +1,11 @@
 package dev.holdover.device.pci;
 
+import dev.holdover.kvm.KvmVm;
 import dev.holdover.kvm.MsiRoute;
 import dev.holdover.linux.VmmException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 
 /**
@@ -14,16 +16,13 @@ import java.util.function.Consumer;
  * #hold} is on, flushes are gathered, too. Any thread.
  */
 public final class MsiRoutes {
-    /** Those below are the pins of the interrupt controllers. */
-    public static final int FIRST_GSI = 24;
-    /** KVM_MAX_IRQ_ROUTES is 4096, of which the pins take 40: those of the IOAPIC, and the PICs' once more. */
-    public static final int GSIS = FIRST_GSI + 4096 - 40;
-
     /** Where the messages of x86 go, one of 4 GiB - 18 MiB: all else is memory, and none of KVM's business. */
     private static final long MESSAGE_ADDRESS = 0xfee;
 
-    private final MsiRoute[] routes = new MsiRoute[GSIS];
-    private int next = FIRST_GSI;
+    /** By the GSI, less the first one's. */
+    private final MsiRoute[] routes = new MsiRoute[KvmVm.MAX_MSI_ROUTES];
+
+    private int allocated;
     private Consumer<List<MsiRoute>> kvm;
     private boolean changed;
     private boolean held;
@@ -49,28 +48,21 @@ public final class MsiRoutes {
      * @throws VmmException if there are not so many
      */
     public synchronized int allocate(int count) {
-        if (count > GSIS - next) {
-            throw new VmmException("the machine's PCI functions have more interrupts than the " + (GSIS - FIRST_GSI)
+        if (count > routes.length - allocated) {
+            throw new VmmException("the machine's PCI functions have more interrupts than the " + routes.length
                     + " that KVM has room for; pass fewer of them through");
         }
-        int first = next;
-        next += count;
+        int first = KvmVm.FIRST_MSI_GSI + allocated;
+        allocated += count;
         return first;
     }
 
     /** GSI {@code gsi} is this message from the next flush on; an address that is no interrupt's makes it none. */
     public synchronized void set(int gsi, long address, int data) {
         MsiRoute route = isMessage(address) ? new MsiRoute(gsi, address, data) : null;
-        if (route == null ? routes[gsi] != null : !route.equals(routes[gsi])) {
-            routes[gsi] = route;
-            changed = true;
-        }
-    }
-
-    /** GSI {@code gsi} is no message from the next flush on. */
-    public synchronized void clear(int gsi) {
-        if (routes[gsi] != null) {
-            routes[gsi] = null;
+        int index = gsi - KvmVm.FIRST_MSI_GSI;
+        if (!Objects.equals(route, routes[index])) {
+            routes[index] = route;
             changed = true;
         }
     }
@@ -81,9 +73,9 @@ public final class MsiRoutes {
             return;
         }
         List<MsiRoute> table = new ArrayList<>();
-        for (int gsi = FIRST_GSI; gsi < GSIS; gsi++) {
-            if (routes[gsi] != null) {
-                table.add(routes[gsi]);
+        for (int i = 0; i < allocated; i++) {
+            if (routes[i] != null) {
+                table.add(routes[i]);
             }
         }
         kvm.accept(table);

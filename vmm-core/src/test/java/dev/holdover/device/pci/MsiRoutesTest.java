@@ -22,13 +22,13 @@ class MsiRoutesTest {
         routes.connect(tables::add);
         assertThat(tables).containsExactly(List.of(new MsiRoute(24, 0xfee00000L, 1)));
         routes.set(first, 0xfee00000L, 1);
-        routes.clear(first + 1);
+        routes.set(first + 1, 0, 0);
         routes.flush();
         assertThat(tables).hasSize(1);
         routes.hold();
         routes.set(first + 2, 0xfee01000L, 2);
         routes.flush();
-        routes.clear(first);
+        routes.set(first, 0, 0);
         routes.flush();
         assertThat(tables).hasSize(1);
         routes.letGo();
