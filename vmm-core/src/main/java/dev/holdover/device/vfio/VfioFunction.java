@@ -54,8 +54,9 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
     private final BitSet own = new BitSet(PciConfig.SIZE);
 
     private final Msix msix;
-    private final VfioInterrupts msixInterrupts;
-    private final VfioInterrupts msiInterrupts;
+    /** Those of MSI-X and of MSI, as far as the device has them. */
+    private final List<VfioInterrupts> messages = new ArrayList<>();
+
     private final VfioIntx intx;
     private final VfioBars bars;
     private int express = -1;
@@ -97,20 +98,18 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
             config().set(PciConfig.INTERRUPT_PIN, 1, 1);
         }
         Msix table = null;
-        VfioInterrupts ofTable = null;
-        VfioInterrupts ofMsi = null;
-        Runnable intxOff = () -> setIntx(false);
-        Runnable intxOn = () -> setIntx(true);
+        VfioIrqs msixIrqs = device.irqs(VfioDevice.MSIX);
+        VfioIrqs msiIrqs = device.irqs(VfioDevice.MSI);
         for (Capability capability : capabilities()) {
             int at = capability.offset();
             int length = capability.length();
-            switch (shown(capability)) {
+            boolean silent = (capability.id() == Msix.CAPABILITY && msixIrqs.count() == 0)
+                    || (capability.id() == Msi.CAPABILITY && msiIrqs.count() == 0);
+            switch (silent ? 0 : capability.id()) {
                 case Msix.CAPABILITY -> {
                     config().addCapabilityAt(at, Msix.CAPABILITY, Msix.LENGTH);
                     own.clear(at, at + Msix.LENGTH);
-                    VfioIrqs irqs = device.irqs(VfioDevice.MSIX);
-                    ofTable = new VfioInterrupts(device, irqs, routes, intxOff, intxOn);
-                    table = new Msix(config(), at, msixPlace(at, irqs.count()), ofTable);
+                    table = new Msix(config(), at, msixPlace(at, msixIrqs.count()), addMessages(msixIrqs, routes));
                 }
                 case Msi.CAPABILITY -> {
                     int control = raw(at + MSI_CONTROL, 2);
@@ -118,9 +117,7 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
                     own.clear(at, at + length);
                     if ((control & MSI_64_BITS) != 0) { // as all PCI Express has
                         config().addCapabilityAt(at, Msi.CAPABILITY, Msi.length(masks));
-                        VfioIrqs irqs = device.irqs(VfioDevice.MSI);
-                        ofMsi = new VfioInterrupts(device, irqs, routes, intxOff, intxOn);
-                        new Msi(config(), at, irqs.count(), masks, ofMsi);
+                        new Msi(config(), at, msiIrqs.count(), masks, addMessages(msiIrqs, routes));
                     }
                 }
                 case CAP_EXPRESS -> {
@@ -136,19 +133,14 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
             }
         }
         msix = table;
-        msixInterrupts = ofTable;
-        msiInterrupts = ofMsi;
         config().watch(PciConfig.COMMAND, 2, this::commandWritten);
         bars = new VfioBars(device, regions, msix);
     }
 
-    /** The capability's id, 0 if the host has no interrupts for it. */
-    private int shown(Capability capability) {
-        boolean silent = (capability.id() == Msix.CAPABILITY
-                        && device.irqs(VfioDevice.MSIX).count() == 0)
-                || (capability.id() == Msi.CAPABILITY
-                        && device.irqs(VfioDevice.MSI).count() == 0);
-        return silent ? 0 : capability.id();
+    private VfioInterrupts addMessages(VfioIrqs irqs, MsiRoutes routes) {
+        VfioInterrupts interrupts = new VfioInterrupts(device, irqs, routes, () -> setIntx(false), () -> setIntx(true));
+        messages.add(interrupts);
+        return interrupts;
     }
 
     /** A capability of the device's. {@code length} reaches to the next one at most. */
@@ -266,11 +258,6 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
         return device;
     }
 
-    /** Whether the device's own driver could save and load its state. Not used: here a device stays where it is. */
-    public boolean canMigrate() {
-        return device.migrationFlags() != 0;
-    }
-
     /**
      * Connects it to a VM, in which the machine's interrupt controllers need not be yet: memslots are cheaper before.
      *
@@ -295,11 +282,8 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
     private void goLive() {
         live = true;
         commandWritten();
-        if (msixInterrupts != null) {
-            msixInterrupts.connect(vm);
-        }
-        if (msiInterrupts != null) {
-            msiInterrupts.connect(vm);
+        for (VfioInterrupts interrupts : messages) {
+            interrupts.connect(vm);
         }
         if (intx != null) {
             intx.connect(vm);
@@ -400,8 +384,8 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
     /** Its descriptor and the eventfds that it signals, as another VMM of this host needs them; they stay open here. */
     public void parts(int number, List<Part> to) {
         to.add(new Part(Part.Role.VFIO_DEVICE, name, device.fd()));
-        for (VfioInterrupts interrupts : new VfioInterrupts[] {msixInterrupts, msiInterrupts}) {
-            for (int vector = 0; interrupts != null && vector < interrupts.count(); vector++) {
+        for (VfioInterrupts interrupts : messages) {
+            for (int vector = 0; vector < interrupts.count(); vector++) {
                 EventFd eventFd = interrupts.attached(vector);
                 if (eventFd != null) {
                     to.add(new Part(Part.Role.VFIO_INTERRUPT, place(number, interrupts.index(), vector), eventFd.fd()));
@@ -426,8 +410,8 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
 
     /** Takes its eventfds out of what another VMM hands over. */
     public void inherit(int number, List<Part> parts) {
-        for (VfioInterrupts interrupts : new VfioInterrupts[] {msixInterrupts, msiInterrupts}) {
-            for (int vector = 0; interrupts != null && vector < interrupts.count(); vector++) {
+        for (VfioInterrupts interrupts : messages) {
+            for (int vector = 0; vector < interrupts.count(); vector++) {
                 EventFd eventFd = take(parts, place(number, interrupts.index(), vector));
                 if (eventFd != null) {
                     interrupts.inherit(vector, eventFd);
@@ -454,11 +438,8 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
 
     /** Lets another VM listen to its interrupts. The vCPUs are parked; the device goes on, and its eventfds count. */
     public void release() {
-        if (msixInterrupts != null) {
-            msixInterrupts.release();
-        }
-        if (msiInterrupts != null) {
-            msiInterrupts.release();
+        for (VfioInterrupts interrupts : messages) {
+            interrupts.release();
         }
         if (intx != null) {
             intx.release();
@@ -470,11 +451,8 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
         if (!live) {
             goLive();
         }
-        if (msixInterrupts != null) {
-            msixInterrupts.listenAgain();
-        }
-        if (msiInterrupts != null) {
-            msiInterrupts.listenAgain();
+        for (VfioInterrupts interrupts : messages) {
+            interrupts.listenAgain();
         }
         if (intx != null) {
             intx.listenAgain();
@@ -486,11 +464,8 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
      * #listenAgain}. The vCPUs are parked.
      */
     public void silence() {
-        if (msixInterrupts != null) {
-            msixInterrupts.silence();
-        }
-        if (msiInterrupts != null) {
-            msiInterrupts.silence();
+        for (VfioInterrupts interrupts : messages) {
+            interrupts.silence();
         }
         if (intx != null) {
             intx.silence();
@@ -502,11 +477,8 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
     public void close() {
         bars.close();
         device.close();
-        if (msixInterrupts != null) {
-            msixInterrupts.close();
-        }
-        if (msiInterrupts != null) {
-            msiInterrupts.close();
+        for (VfioInterrupts interrupts : messages) {
+            interrupts.close();
         }
         if (intx != null) {
             intx.close();

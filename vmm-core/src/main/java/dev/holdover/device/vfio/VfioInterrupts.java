@@ -33,8 +33,6 @@ final class VfioInterrupts implements MsiListener {
     private final BitSet attached = new BitSet();
     /** Those whose eventfd the VM listens to. */
     private final BitSet bound = new BitSet();
-    /** How many the device is programmed for, if that cannot grow. */
-    private int programmed;
 
     /** Null while the device is another VMM's, which alone tells it what to do. */
     private KvmVm vm;
@@ -69,7 +67,6 @@ final class VfioInterrupts implements MsiListener {
             settled();
         } else {
             attached.clear(); // it was switched off by who had it, after the eventfds were handed over
-            programmed = 0;
         }
     }
 
@@ -81,7 +78,6 @@ final class VfioInterrupts implements MsiListener {
         }
         eventFds[vector] = eventFd;
         attached.set(vector);
-        programmed = Math.max(programmed, vector + 1);
     }
 
     /** The eventfd of a vector that the device signals, to be passed on; null if it signals none. */
@@ -114,7 +110,6 @@ final class VfioInterrupts implements MsiListener {
     private void detachAll() {
         if (vm != null && !attached.isEmpty()) {
             attached.clear();
-            programmed = 0;
             attempt(() -> device.disableInterrupts(irqs.index()));
         }
     }
@@ -154,7 +149,7 @@ final class VfioInterrupts implements MsiListener {
                 bound.set(vector);
             }
         }
-        if (irqs.noResize() && usable.length() > programmed) {
+        if (irqs.noResize() && usable.length() > attached.length()) {
             programAll();
         }
         for (int vector = usable.nextSetBit(0); vector >= 0; vector = usable.nextSetBit(vector + 1)) {
@@ -173,7 +168,6 @@ final class VfioInterrupts implements MsiListener {
             all[vector] = eventFds[vector];
         }
         device.setInterrupts(irqs.index(), 0, all);
-        programmed = all.length;
         attached.or(usable);
         signalAll(); // what came in between went nowhere
     }
