@@ -114,11 +114,7 @@ public final class TakeOver implements AutoCloseable {
     }
 
     private Ram takeRam(RamConfig config) {
-        List<Fd> fds = new ArrayList<>();
-        for (Fd fd = Part.take(parts, Part.Role.RAM); fd != null; fd = Part.take(parts, Part.Role.RAM)) {
-            fds.add(fd);
-        }
-        return Ram.adopt(config, fds, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
+        return Ram.adopt(config, Part.takeAll(parts, Part.Role.RAM), MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
     }
 
     /** The machine, after {@link #prepare}; the caller's. */

@@ -2,7 +2,9 @@ package dev.holdover.handover;
 
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 
 /**
  * A descriptor that is handed over, and what it is.
@@ -13,12 +15,30 @@ import java.util.List;
 public record Part(Role role, String text, Fd fd) {
     /** Takes the first descriptor of that role out of a list; null if there is none. */
     public static Fd take(List<Part> parts, Role role) {
+        return takeFirst(parts, part -> part.role() == role);
+    }
+
+    /** Takes the descriptor of that role and text; null if there is none. */
+    public static Fd take(List<Part> parts, Role role, String text) {
+        return takeFirst(parts, part -> part.role() == role && part.text().equals(text));
+    }
+
+    private static Fd takeFirst(List<Part> parts, Predicate<Part> wanted) {
         for (int i = 0; i < parts.size(); i++) {
-            if (parts.get(i).role() == role) {
+            if (wanted.test(parts.get(i))) {
                 return parts.remove(i).fd();
             }
         }
         return null;
+    }
+
+    /** Takes all descriptors of that role, in their order. */
+    public static List<Fd> takeAll(List<Part> parts, Role role) {
+        List<Fd> taken = new ArrayList<>();
+        for (Fd fd = take(parts, role); fd != null; fd = take(parts, role)) {
+            taken.add(fd);
+        }
+        return taken;
     }
 
     /** As {@link #take}; VmmException if there is none. */

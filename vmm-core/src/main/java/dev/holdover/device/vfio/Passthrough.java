@@ -108,12 +108,7 @@ public final class Passthrough implements AutoCloseable {
     /** As {@link #adopt}, of what a VMM of this host hands over: with the eventfds that the devices signal. */
     public static Passthrough take(List<VfioConfig> configs, List<Part> parts, PciHostBridge bridge, MsiRoutes routes) {
         Fd iommufd = Part.require(parts, Part.Role.IOMMUFD);
-        List<Fd> devices = new ArrayList<>();
-        for (Fd fd = Part.take(parts, Part.Role.VFIO_DEVICE);
-                fd != null;
-                fd = Part.take(parts, Part.Role.VFIO_DEVICE)) {
-            devices.add(fd);
-        }
+        List<Fd> devices = Part.takeAll(parts, Part.Role.VFIO_DEVICE);
         Passthrough all = adopt(configs, iommufd, devices, bridge, routes);
         for (int i = 0; i < all.functions.size(); i++) {
             all.functions.get(i).inherit(i, parts);

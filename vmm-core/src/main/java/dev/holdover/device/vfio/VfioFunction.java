@@ -11,6 +11,7 @@ import dev.holdover.handover.Part;
 import dev.holdover.kvm.KvmVm;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventFd;
+import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.vfio.VfioDevice;
 import dev.holdover.vfio.VfioIrqs;
@@ -426,14 +427,8 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
     }
 
     private static EventFd take(List<Part> parts, String place) {
-        for (int i = 0; i < parts.size(); i++) {
-            Part part = parts.get(i);
-            if (part.role() == Part.Role.VFIO_INTERRUPT && part.text().equals(place)) {
-                parts.remove(i);
-                return EventFd.adopt(part.fd());
-            }
-        }
-        return null;
+        Fd fd = Part.take(parts, Part.Role.VFIO_INTERRUPT, place);
+        return fd == null ? null : EventFd.adopt(fd);
     }
 
     /** Lets another VM listen to its interrupts. The vCPUs are parked; the device goes on, and its eventfds count. */
