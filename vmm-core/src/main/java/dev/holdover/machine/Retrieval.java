@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntToLongFunction;
 import java.util.function.UnaryOperator;
 
 /**
@@ -122,14 +123,25 @@ public final class Retrieval {
             }
             return null;
         }
-        List<Fd> devices = new ArrayList<>();
         try {
-            for (int i = 0; i < configs.size(); i++) {
-                devices.add(session.retrieve(Tokens.vfio(i)));
-            }
-            return new HeldDevices(iommufd, devices);
+            return new HeldDevices(iommufd, retrieveAll(configs.size(), Tokens::vfio));
         } catch (RuntimeException e) {
-            new HeldDevices(iommufd, devices).close();
+            iommufd.close();
+            throw e;
+        }
+    }
+
+    private List<Fd> retrieveAll(int count, IntToLongFunction token) {
+        List<Fd> fds = new ArrayList<>();
+        try {
+            for (int i = 0; i < count; i++) {
+                fds.add(session.retrieve(token.applyAsLong(i)));
+            }
+            return fds;
+        } catch (RuntimeException e) {
+            for (Fd fd : fds) {
+                fd.close();
+            }
             throw e;
         }
     }
@@ -156,18 +168,7 @@ public final class Retrieval {
     }
 
     private Ram ram(RamConfig config) {
-        List<Fd> fds = new ArrayList<>();
-        int pieces = Ram.pieces(config);
-        try {
-            for (int i = 0; i < pieces; i++) {
-                fds.add(session.retrieve(Tokens.ram(i)));
-            }
-        } catch (RuntimeException e) {
-            for (Fd fd : fds) {
-                fd.close();
-            }
-            throw e;
-        }
+        List<Fd> fds = retrieveAll(Ram.pieces(config), Tokens::ram);
         return Ram.adopt(config, fds, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
     }
 
