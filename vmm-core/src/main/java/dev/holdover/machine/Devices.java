@@ -146,8 +146,9 @@ final class Devices implements AutoCloseable {
         }
         this.loop = new EventLoop("console", onFailure);
         try {
-            if (config.pci()) {
-                pci = new PciBus(ports, mmio, memory.regions().getLast().end(), addressBits, 0);
+            if (config.hasPciBus()) {
+                int windows = config.pci() ? 0 : count;
+                pci = new PciBus(ports, mmio, memory.regions().getLast().end(), addressBits, windows);
             }
             for (DiskConfig disk : config.disks()) {
                 Disk image = parts == null ? Disk.open(disk) : Disk.adopt(Part.require(parts, Part.Role.DISK), disk);
@@ -168,9 +169,6 @@ final class Devices implements AutoCloseable {
                     ? SerialBackend.open(config.serial(), loop, quit)
                     : SerialBackend.adopt(config.serial(), parts, loop, quit);
             addPlatform(config, memory, requests);
-            if (pci == null && config.hasPciBus()) {
-                pci = new PciBus(ports, mmio, memory.regions().getLast().end(), addressBits, slots.size());
-            }
             if (pci != null) {
                 if (!config.vfio().isEmpty()) {
                     passthrough = passthrough(config.vfio(), memory, parts, held);
@@ -297,9 +295,9 @@ final class Devices implements AutoCloseable {
     }
 
     /** Puts the PCI functions where a saved guest has them: before the VM has its interrupt controllers, which costs least. */
-    void placePci(Incoming incoming) {
+    void placePci(Saved saved) {
         if (pci != null) {
-            pci.place(pci.read(incoming));
+            pci.place(saved.pci());
         }
     }
 

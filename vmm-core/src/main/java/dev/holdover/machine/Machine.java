@@ -187,7 +187,7 @@ public final class Machine implements AutoCloseable {
             openedDevices = new Devices(
                     config, ram.memory(), parts, held, addressBits, this::request, this::quit, this::failed);
             this.devices = openedDevices;
-            Devices.Saved savedDevices = incoming == null || !complete ? null : devices.read(incoming);
+            Devices.Saved savedDevices = incoming == null ? null : devices.read(incoming);
             CpuEntry entry = incoming == null ? loadGuest() : CpuEntry.reset();
             startTimes.done(StartTimes.Part.OPEN);
 
@@ -201,7 +201,7 @@ public final class Machine implements AutoCloseable {
                 vm.setTssAddress(MemoryMap.KVM_TSS);
             }
             if (incoming != null) {
-                devices.placePci(incoming);
+                devices.placePci(savedDevices);
             }
             devices.connectMemory(vm, slots);
             startTimes.done(StartTimes.Part.MEMSLOTS);
