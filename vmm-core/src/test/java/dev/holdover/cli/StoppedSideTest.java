@@ -7,6 +7,8 @@ import dev.holdover.Relay;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.UnixSocket;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
@@ -70,6 +72,30 @@ class StoppedSideTest {
                 .isZero();
     }
 
+    /** SIGSTOP, and waits until each of its threads stands: the others run on until the one that got the signal sees it. */
+    private static void stop(Process process) throws IOException, InterruptedException {
+        signal("-STOP", process);
+        long start = System.nanoTime();
+        while (!stands(process)) {
+            assertThat(System.nanoTime() - start)
+                    .as("the process stops")
+                    .isLessThan(Vmms.PATIENCE_SECONDS * 1_000_000_000L);
+            TimeUnit.MILLISECONDS.sleep(1);
+        }
+    }
+
+    private static boolean stands(Process process) throws IOException {
+        try (DirectoryStream<Path> threads = Files.newDirectoryStream(Path.of("/proc/" + process.pid() + "/task"))) {
+            for (Path thread : threads) {
+                String stat = Files.readString(thread.resolve("stat"), StandardCharsets.ISO_8859_1);
+                if (stat.charAt(stat.lastIndexOf(')') + 2) != 'T') { // proc_pid_stat(5)
+                    return false;
+                }
+            }
+            return true;
+        }
+    }
+
     /** Starts both sides, with this process on the line between them, and orders the hand-over; the order's process. */
     private Process begin() throws Exception {
         outgoing = vmms.start(
@@ -102,7 +128,7 @@ class StoppedSideTest {
         boolean there = message % 2 == 1;
         Relay.pass(there ? toOutgoing : toIncoming, there ? toIncoming : toOutgoing, () -> {
             if (stopped != null) {
-                signal("-STOP", stopped);
+                stop(stopped);
             }
         });
     }
