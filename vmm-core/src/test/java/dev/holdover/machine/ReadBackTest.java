@@ -58,6 +58,7 @@ class ReadBackTest {
             new Altered("vm 0", PIT + 64, -1, "count_load_time of channel 2"),
             new Altered("vm 0", PIT + 68, -1, "its upper half"),
             new Altered("vm 0", PIC + 8, 0xffff, "kvm_pic_state.last_irr and irr: the PIT ticks on meanwhile"),
+            new Altered("lapic", 0xa0, -1, "PPR: a new vCPU's is made of TPR alone until KVM looks for an interrupt"),
             new Altered("lapic", 0x390, -1, "the timer's current count: runs on"),
             new Altered("lapic", 0x220, 1, "the timer's interrupt, requested meanwhile"),
             new Altered("acpi-pm 0", 12, -1, "the ACPI timer: runs on"),
