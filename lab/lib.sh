@@ -145,6 +145,11 @@ guest_restore() { # STATE CONTROL [TAP]
     guest_launch
 }
 
+# Whether luod knows the guest of that name.
+guest_subscribed() { # NAME
+    "$REPO/vmm" luoctl list >"$WORK/list" && grep -q "^$1  SUBSCRIBED" "$WORK/list"
+}
+
 # Takes a guest up again that a live update preserved.
 guest_claim() { # NAME CONTROL [TAP]
     local inside=()
