@@ -435,6 +435,6 @@ public final class VfioDevice implements AutoCloseable {
 
     @Override
     public String toString() {
-        return fd.toString();
+        return fd.name();
     }
 }
