@@ -17,7 +17,8 @@
 #   next_stage_load              loads the kernel of the next stage
 #   next_stage COMMAND...        runs what kexecs, and waits for the end of this kernel
 #   java_source NAME ARGUMENT...  runs lab/NAME.java, compiled by lab/run, against the VMM's classes
-#   on_failure                   if a scenario defines it: brings what it has into $WORK/NAME.errors, whose end is shown
+#   on_failure                   brings what is to be known into $WORK/NAME.errors, whose end is shown: two looks at a guest whose VMM lives
+#                                and has the control socket $control, unless a scenario defines its own
 #   eventually SECONDS COMMAND... repeats a command until it succeeds
 #
 # LAB_VMM=qemu drives QEMU's microvm under the same KVM instead of ./vmm: the reference when a scenario is in doubt.
@@ -53,6 +54,19 @@ give_up() {
     exit 1
 }
 
+# What a silent guest looks like to its VMM: its processors, interrupt controllers and devices, twice.
+on_failure() {
+    local look
+    [ -n "$GUEST_PID" ] && kill -0 "$GUEST_PID" 2>/dev/null && [ -S "${control:-}" ] || return 0
+    for look in 1 2; do
+        timeout 20 "$REPO/vmm" ctl "$control" save "$WORK/look$look" >/dev/null && "$REPO/vmm" inspect "$WORK/look$look" || true
+        timeout 20 "$REPO/vmm" ctl "$control" cont >/dev/null || true
+        pause 1
+    done >"$WORK/looks.errors" 2>&1
+    cp "$WORK"/look[12] "$LAB_OUT" 2>/dev/null || true
+    (guest_run "cat /proc/interrupts /proc/timer_list" 10) && echo "  after that it answers: $OUTPUT"
+}
+
 # The lab host ends with the scenario, so nothing needs to be taken down; only say what went wrong.
 at_exit() {
     local code=$?
@@ -60,7 +74,7 @@ at_exit() {
     [ "$code" = 0 ] || [ "$FAILED" -gt 0 ] || fail "the scenario ended with status $code"
     [ "$LAB_STAGE" = "$LAB_STAGES" ] || [ "$FAILED" -gt 0 ] || fail "the scenario ended in stage $LAB_STAGE of $LAB_STAGES"
     [ "$FAILED" -gt 0 ] || exit 0
-    ! declare -F on_failure >/dev/null || on_failure || true
+    on_failure || true
     local file
     for file in "$WORK"/*.console "$WORK"/*.errors; do
         [ -s "$file" ] || continue
