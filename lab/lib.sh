@@ -17,8 +17,8 @@
 #   next_stage_load              loads the kernel of the next stage
 #   next_stage COMMAND...        runs what kexecs, and waits for the end of this kernel
 #   java_source NAME ARGUMENT...  runs lab/NAME.java, compiled by lab/run, against the VMM's classes
-#   on_failure                   brings what is to be known into $WORK/NAME.errors, whose end is shown: two looks at a guest whose VMM lives
-#                                and has the control socket $control, unless a scenario defines its own
+#   on_failure                   brings what is to be known into $WORK/NAME.errors, whose end is shown: what a living VMM's threads
+#                                do and, by the control socket $control, two looks at its guest, unless a scenario defines its own
 #   eventually SECONDS COMMAND... repeats a command until it succeeds
 #
 # LAB_VMM=qemu drives QEMU's microvm under the same KVM instead of ./vmm: the reference when a scenario is in doubt.
@@ -57,7 +57,9 @@ give_up() {
 # What a silent guest looks like to its VMM: its processors, interrupt controllers and devices, twice.
 on_failure() {
     local look
-    [ -n "$GUEST_PID" ] && kill -0 "$GUEST_PID" 2>/dev/null && [ -S "${control:-}" ] || return 0
+    [ -n "$GUEST_PID" ] && kill -0 "$GUEST_PID" 2>/dev/null || return 0
+    top -H -b -n 2 -d 1 -p "$GUEST_PID" | tail -n 24 >"$WORK/threads.errors" || true
+    [ -S "${control:-}" ] || return 0
     for look in 1 2; do
         timeout 20 "$REPO/vmm" ctl "$control" save "$WORK/look$look" >/dev/null && "$REPO/vmm" inspect "$WORK/look$look" || true
         timeout 20 "$REPO/vmm" ctl "$control" cont >/dev/null || true
