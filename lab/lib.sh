@@ -66,7 +66,8 @@ on_failure() {
         pause 1
     done >"$WORK/looks.errors" 2>&1
     cp "$WORK"/look[12] "$LAB_OUT" 2>/dev/null || true
-    (guest_run "cat /proc/interrupts /proc/timer_list" 10) && echo "  after that it answers: $OUTPUT"
+    # A shell of its own, for a guest that does not answer ends it.
+    (guest_run "cat /proc/interrupts /proc/timer_list" 10 && echo "  after that it answers: $OUTPUT")
 }
 
 # The lab host ends with the scenario, so nothing needs to be taken down; only say what went wrong.
