@@ -208,6 +208,17 @@ class LauncherTest {
         assertThat(dir.resolve("builds")).doesNotExist();
     }
 
+    /** Another build's would be refused by the JVM, which says so on standard error. */
+    @Test
+    void leavesAnArchiveThatIsOlderThanTheBuild() throws IOException, InterruptedException {
+        assumeTrue(ROOT, "rights to give away");
+        String powerless = "exec setpriv --bounding-set=-dac_override 'a tree/vmm' x";
+        Files.setPosixFilePermissions(tree, PosixFilePermissions.fromString("r-xr-xr-x"));
+        assertThat(says(powerless)).contains("SharedArchiveFile");
+        old(archive, 3);
+        assertThat(says(powerless)).doesNotContain("SharedArchiveFile").endsWith("[x]\n");
+    }
+
     // mvnw
 
     private static final String REPOSITORY = "repo/org/apache/maven/apache-maven/3.9.11/apache-maven-3.9.11-bin.tar.gz";
