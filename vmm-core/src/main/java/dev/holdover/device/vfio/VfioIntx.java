@@ -24,6 +24,7 @@ final class VfioIntx {
     private boolean attached;
 
     private boolean bound;
+    private boolean saidFailed;
 
     VfioIntx(VfioDevice device, int gsi) {
         this.device = device;
@@ -78,18 +79,28 @@ final class VfioIntx {
     }
 
     private void start() {
-        try {
+        attempt(() -> {
             if (!bound) {
                 vm.bindInterrupt(trigger, unmask, gsi);
                 bound = true;
             }
             if (!attached) {
                 device.setInterrupts(VfioDevice.INTX, 0, trigger);
-                device.setUnmask(VfioDevice.INTX, unmask);
                 attached = true;
+                device.setUnmask(VfioDevice.INTX, unmask);
             }
+        });
+    }
+
+    /** Asked for on a vCPU's thread, which goes on: the guest's interrupts do not come, as on broken hardware. */
+    private void attempt(Runnable call) {
+        try {
+            call.run();
         } catch (ErrnoException e) {
-            System.err.println("vmm: " + device + " cannot interrupt its guest by INTx: " + e.getMessage());
+            if (!saidFailed) {
+                saidFailed = true;
+                System.err.println("vmm: " + device + " cannot interrupt its guest by INTx: " + e.getMessage());
+            }
         }
     }
 
@@ -107,7 +118,7 @@ final class VfioIntx {
             start();
         }
         if (on && attached) {
-            device.unmaskInterrupt(VfioDevice.INTX);
+            attempt(() -> device.unmaskInterrupt(VfioDevice.INTX));
         }
     }
 
@@ -116,7 +127,7 @@ final class VfioIntx {
         release();
         if (attached) {
             attached = false;
-            device.disableInterrupts(VfioDevice.INTX);
+            attempt(() -> device.disableInterrupts(VfioDevice.INTX));
         }
     }
 
