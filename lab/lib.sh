@@ -162,11 +162,6 @@ guest_restore() { # STATE CONTROL [TAP]
     guest_launch
 }
 
-# Whether luod knows the guest of that name.
-guest_subscribed() { # NAME
-    "$REPO/vmm" luoctl list >"$WORK/list" && grep -q "^$1  SUBSCRIBED" "$WORK/list"
-}
-
 # Takes a guest up again that a live update preserved.
 guest_claim() { # NAME CONTROL [TAP]
     local inside=()
@@ -212,10 +207,16 @@ guest_clock_offset() { # TAP ADDRESS
         END { if (!("guest" in best)) exit 1; printf "%.0f %.0f", away["guest"] + away["host"], best["guest"] + best["host"] }' "$WORK/clock"
 }
 
-luod_start() {
-    "$REPO/vmm" luod >"$WORK/luod.errors" 2>&1 &
+luod_start() { # OPTION...
+    "$REPO/vmm" luod "$@" >"$WORK/luod.errors" 2>&1 &
     LUOD_PID=$!
     eventually 60 test -S /run/luod/liveupdate.sock || give_up "luod does not start"
+}
+# Whether luod has all these in that state. By a file: a grep that ends at its first line would fail the pipe it reads.
+luod_lists() { # STATE NAME...
+    local name
+    "$REPO/vmm" luoctl list >"$WORK/list" || return 1
+    for name in "${@:2}"; do grep -q "^$name  $1" "$WORK/list" || return 1; done
 }
 
 # Ends the VMM as a crash would, and forgets its console.
