@@ -191,6 +191,7 @@ guest_hand_over() { # CONTROL
 # How far the guest's clock is from that of the machine that the lab host runs on, and how sure that is, both in milliseconds.
 # The guest from the lab host: by the stamps that both kernels put into a ping. The lab host, which is off by up to a second
 # after a kexec, from the machine: by the time at which that changes a file (of its last tick, 4 ms). The narrowest look of each.
+# Sets OUTPUT to the two.
 guest_clock_offset() { # TAP ADDRESS
     local before after try
     for try in {1..20}; do
@@ -200,11 +201,12 @@ guest_clock_offset() { # TAP ADDRESS
         echo "host $before $after $(stat -c %.6Y "$LAB_OUT/clock")"
     done >"$WORK/clock"
     tap_do "$1" ping -T tsonly -c 40 -i 0.1 -w 60 "$2" >>"$WORK/clock" || true
-    awk '$1 == "host" { look("host", ($2 + $3) / 2 * 1000 - $4 * 1000 - 2, ($3 - $2) * 500 + 2) }
+    OUTPUT=$(awk '$1 == "host" { look("host", ($2 + $3) / 2 * 1000 - $4 * 1000 - 2, ($3 - $2) * 500 + 2) }
         $1 == "TS:" { hops = 1; passed = 0; next }
         hops && NF == 1 { passed += $1; at[hops++] = passed; if (hops == 4) { look("guest", (at[1] + at[2] - at[3]) / 2, at[3] / 2 + 1); hops = 0 } }
         function look(whose, offset, width) { if (!(whose in best) || width < best[whose]) { best[whose] = width; away[whose] = offset } }
-        END { if (!("guest" in best)) exit 1; printf "%.0f %.0f", away["guest"] + away["host"], best["guest"] + best["host"] }' "$WORK/clock"
+        END { if (!("guest" in best)) exit 1; printf "%.0f %.0f", away["guest"] + away["host"], best["guest"] + best["host"] }' "$WORK/clock") ||
+        give_up "the guest answers no ping with the time"
 }
 
 luod_start() { # OPTION...
