@@ -196,15 +196,6 @@ public final class VirtioPci extends PciFunction implements VirtioTransport {
     /** Sends what vectors are to send. */
     private final class Vectors implements MsiListener {
         @Override
-        public void enabled(boolean on) {}
-
-        @Override
-        public void unmasked(int vector, long address, int data) {}
-
-        @Override
-        public void masked(int vector) {}
-
-        @Override
         public void deliver(int vector, long address, int data) {
             Wiring connected = wiring;
             if (connected != null) {

@@ -3,7 +3,6 @@ package dev.holdover.device.vfio;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.holdover.device.pci.MsiListener;
 import dev.holdover.device.pci.Msix;
 import dev.holdover.device.pci.PciBar;
 import dev.holdover.device.pci.PciConfig;
@@ -42,21 +41,6 @@ class VfioBarsTest {
         device.close();
     }
 
-    /** A guest that leaves its interrupts alone. */
-    private static final class Deaf implements MsiListener {
-        @Override
-        public void enabled(boolean on) {}
-
-        @Override
-        public void unmasked(int vector, long address, int data) {}
-
-        @Override
-        public void masked(int vector) {}
-
-        @Override
-        public void deliver(int vector, long address, int data) {}
-    }
-
     private static VfioRegion[] regions(VfioRegion.Area... mappable) {
         VfioRegion[] regions = new VfioRegion[PciBar.COUNT];
         regions[BAR] = new VfioRegion(BAR, true, true, List.of(mappable), true, SIZE, OFFSET);
@@ -67,11 +51,11 @@ class VfioBarsTest {
         return regions(new VfioRegion.Area(0, SIZE));
     }
 
-    /** With its table in the BAR's second page. */
+    /** With its table in the BAR's second page; its messages go nowhere. */
     private static Msix msix() {
         PciConfig config = new PciConfig(PciConfig.SIZE, new PciId(0x8086, 0x10d3, 0x020000, 0, 0, 0));
         int at = config.addCapability(Msix.CAPABILITY, Msix.LENGTH);
-        return new Msix(config, at, new Msix.Place(2, BAR, TABLE, BAR, TABLE + 0x800), new Deaf());
+        return new Msix(config, at, new Msix.Place(2, BAR, TABLE, BAR, TABLE + 0x800), (vector, address, data) -> {});
     }
 
     private boolean isMemory(KvmVm vm, Mapping page, long gpa) {
