@@ -24,6 +24,7 @@ final class VfioInterrupts implements MsiListener {
     private final VfioIrqs irqs;
     private final MsiRoutes routes;
     private final int firstGsi;
+    private final InterruptFailure failure;
     private final Runnable beforeOn;
     private final Runnable afterOff;
     private final EventFd[] eventFds;
@@ -38,7 +39,6 @@ final class VfioInterrupts implements MsiListener {
     private KvmVm vm;
 
     private boolean on;
-    private boolean saidFailed;
 
     /**
      * Of a device whose interrupts of that kind are off.
@@ -49,6 +49,7 @@ final class VfioInterrupts implements MsiListener {
         this.device = device;
         this.irqs = irqs;
         this.routes = routes;
+        this.failure = new InterruptFailure(device, "as that wants");
         this.beforeOn = beforeOn;
         this.afterOff = afterOff;
         this.eventFds = new EventFd[irqs.count()];
@@ -110,7 +111,11 @@ final class VfioInterrupts implements MsiListener {
     private void detachAll() {
         if (vm != null && !attached.isEmpty()) {
             attached.clear();
-            attempt(() -> device.disableInterrupts(irqs.index()));
+            try {
+                device.disableInterrupts(irqs.index());
+            } catch (ErrnoException e) {
+                failure.say(e);
+            }
         }
     }
 
@@ -136,7 +141,11 @@ final class VfioInterrupts implements MsiListener {
     @Override
     public synchronized void settled() {
         if (vm != null) {
-            attempt(this::listen);
+            try {
+                listen();
+            } catch (ErrnoException e) {
+                failure.say(e);
+            }
         }
     }
 
@@ -217,18 +226,6 @@ final class VfioInterrupts implements MsiListener {
     synchronized void silence() {
         release();
         detachAll();
-    }
-
-    /** A guest that asks for what the host has not is not told: its interrupts do not come, as on broken hardware. */
-    private void attempt(Runnable call) {
-        try {
-            call.run();
-        } catch (ErrnoException e) {
-            if (!saidFailed) {
-                saidFailed = true;
-                System.err.println("vmm: " + device + " cannot interrupt its guest as that wants: " + e.getMessage());
-            }
-        }
     }
 
     void close() {

@@ -14,6 +14,7 @@ import dev.holdover.vfio.VfioDevice;
 final class VfioIntx {
     private final VfioDevice device;
     private final int gsi;
+    private final InterruptFailure failure;
     private EventFd trigger = new EventFd();
     private EventFd unmask = new EventFd();
     /** Null while the device is another VMM's. */
@@ -24,11 +25,11 @@ final class VfioIntx {
     private boolean attached;
 
     private boolean bound;
-    private boolean saidFailed;
 
     VfioIntx(VfioDevice device, int gsi) {
         this.device = device;
         this.gsi = gsi;
+        this.failure = new InterruptFailure(device, "by INTx");
     }
 
     /** From now on the device and KVM are told what the guest wants; once. */
@@ -79,7 +80,7 @@ final class VfioIntx {
     }
 
     private void start() {
-        attempt(() -> {
+        try {
             if (!bound) {
                 vm.bindInterrupt(trigger, unmask, gsi);
                 bound = true;
@@ -89,18 +90,8 @@ final class VfioIntx {
                 attached = true;
                 device.setUnmask(VfioDevice.INTX, unmask);
             }
-        });
-    }
-
-    /** Asked for on a vCPU's thread, which goes on: the guest's interrupts do not come, as on broken hardware. */
-    private void attempt(Runnable call) {
-        try {
-            call.run();
         } catch (ErrnoException e) {
-            if (!saidFailed) {
-                saidFailed = true;
-                System.err.println("vmm: " + device + " cannot interrupt its guest by INTx: " + e.getMessage());
-            }
+            failure.say(e);
         }
     }
 
@@ -118,7 +109,11 @@ final class VfioIntx {
             start();
         }
         if (on && attached) {
-            attempt(() -> device.unmaskInterrupt(VfioDevice.INTX));
+            try {
+                device.unmaskInterrupt(VfioDevice.INTX);
+            } catch (ErrnoException e) {
+                failure.say(e);
+            }
         }
     }
 
@@ -127,7 +122,11 @@ final class VfioIntx {
         release();
         if (attached) {
             attached = false;
-            attempt(() -> device.disableInterrupts(VfioDevice.INTX));
+            try {
+                device.disableInterrupts(VfioDevice.INTX);
+            } catch (ErrnoException e) {
+                failure.say(e);
+            }
         }
     }
 
