@@ -17,7 +17,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.IntToLongFunction;
 import java.util.function.UnaryOperator;
 
 /**
@@ -124,18 +123,18 @@ public final class Retrieval {
             return null;
         }
         try {
-            return new HeldDevices(iommufd, retrieveAll(configs.size(), Tokens::vfio));
+            return new HeldDevices(iommufd, retrieveAll(Tokens.ofVfio(configs.size())));
         } catch (RuntimeException e) {
             iommufd.close();
             throw e;
         }
     }
 
-    private List<Fd> retrieveAll(int count, IntToLongFunction token) {
+    private List<Fd> retrieveAll(long[] tokens) {
         List<Fd> fds = new ArrayList<>();
         try {
-            for (int i = 0; i < count; i++) {
-                fds.add(session.retrieve(token.applyAsLong(i)));
+            for (long token : tokens) {
+                fds.add(session.retrieve(token));
             }
             return fds;
         } catch (RuntimeException e) {
@@ -168,7 +167,7 @@ public final class Retrieval {
     }
 
     private Ram ram(RamConfig config) {
-        List<Fd> fds = retrieveAll(Ram.pieces(config), Tokens::ram);
+        List<Fd> fds = retrieveAll(Tokens.ofRam(Ram.pieces(config)));
         return Ram.adopt(config, fds, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
     }
 

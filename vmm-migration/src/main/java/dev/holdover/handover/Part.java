@@ -4,7 +4,6 @@ import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Predicate;
 
 /**
  * A descriptor that is handed over, and what it is.
@@ -15,17 +14,14 @@ import java.util.function.Predicate;
 public record Part(Role role, String text, Fd fd) {
     /** Takes the first descriptor of that role out of a list; null if there is none. */
     public static Fd take(List<Part> parts, Role role) {
-        return takeFirst(parts, part -> part.role() == role);
+        return take(parts, role, null);
     }
 
-    /** Takes the descriptor of that role and text; null if there is none. */
+    /** Takes the first of that role and, unless that is null, text; null if there is none. */
     public static Fd take(List<Part> parts, Role role, String text) {
-        return takeFirst(parts, part -> part.role() == role && part.text().equals(text));
-    }
-
-    private static Fd takeFirst(List<Part> parts, Predicate<Part> wanted) {
         for (int i = 0; i < parts.size(); i++) {
-            if (wanted.test(parts.get(i))) {
+            Part part = parts.get(i);
+            if (part.role() == role && (text == null || part.text().equals(text))) {
                 return parts.remove(i).fd();
             }
         }

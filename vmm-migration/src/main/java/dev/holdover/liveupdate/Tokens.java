@@ -46,6 +46,24 @@ public final class Tokens {
         return within(VFIO, i);
     }
 
+    /** The tokens of RAM regions 0 to below {@code count}. */
+    public static long[] ofRam(int count) {
+        return first(RAM, count);
+    }
+
+    /** The tokens of VFIO devices 0 to below {@code count}. */
+    public static long[] ofVfio(int count) {
+        return first(VFIO, count);
+    }
+
+    private static long[] first(long base, int count) {
+        long[] tokens = new long[count];
+        for (int i = 0; i < count; i++) {
+            tokens[i] = within(base, i);
+        }
+        return tokens;
+    }
+
     private static long within(long base, int i) {
         if (i < 0 || i >= RANGE) {
             throw new IllegalArgumentException("file " + i + " of a kind of which a session has " + RANGE);
