@@ -11,7 +11,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Timeout;
@@ -54,15 +53,9 @@ class StoppedSideTest {
     }
 
     /** Waits until the guest has written a hundred letters more than now. */
-    private void awaitLetters(String who) throws IOException, InterruptedException {
-        long start = System.nanoTime();
+    private void awaitLetters(String who) throws Exception {
         long before = Files.size(dir.resolve("serial"));
-        while (Files.size(dir.resolve("serial")) < before + 100) {
-            assertThat(System.nanoTime() - start)
-                    .as("the guest runs, %s", who)
-                    .isLessThan(Vmms.PATIENCE_SECONDS * 1_000_000_000L);
-            TimeUnit.MILLISECONDS.sleep(5);
-        }
+        Vmms.await("the guest runs, " + who, () -> Files.size(dir.resolve("serial")) >= before + 100);
     }
 
     private static void signal(String signal, Process to) throws IOException, InterruptedException {
@@ -73,15 +66,9 @@ class StoppedSideTest {
     }
 
     /** SIGSTOP, and waits until each of its threads stands: the others run on until the one that got the signal sees it. */
-    private static void stop(Process process) throws IOException, InterruptedException {
+    private static void stop(Process process) throws Exception {
         signal("-STOP", process);
-        long start = System.nanoTime();
-        while (!stands(process)) {
-            assertThat(System.nanoTime() - start)
-                    .as("the process stops")
-                    .isLessThan(Vmms.PATIENCE_SECONDS * 1_000_000_000L);
-            TimeUnit.MILLISECONDS.sleep(1);
-        }
+        Vmms.await("the process stops", () -> stands(process));
     }
 
     private static boolean stands(Process process) throws IOException {

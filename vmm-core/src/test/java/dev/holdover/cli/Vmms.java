@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 
 /** VMM processes of one test, and files in which they say how far they are. */
@@ -42,9 +43,14 @@ final class Vmms {
         return Files.exists(path) ? Files.readString(path, StandardCharsets.ISO_8859_1) : "";
     }
 
-    void await(String what, String file, String text) throws IOException, InterruptedException {
+    void await(String what, String file, String text) throws Exception {
+        await(what, () -> said(file).contains(text));
+    }
+
+    /** Waits for what another process brings about. */
+    static void await(String what, Callable<Boolean> condition) throws Exception {
         long start = System.nanoTime();
-        while (!said(file).contains(text)) {
+        while (!condition.call()) {
             assertThat(System.nanoTime() - start).as(what).isLessThan(PATIENCE_SECONDS * 1_000_000_000L);
             TimeUnit.MILLISECONDS.sleep(5);
         }
