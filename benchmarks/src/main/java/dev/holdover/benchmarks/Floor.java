@@ -71,7 +71,7 @@ final class Floor implements AutoCloseable {
             vm.createIrqchip();
             vm.createPit();
             parts.done("irqchip");
-            Cpuid supported = kvm.supportedCpuid();
+            Cpuid supported = kvm.askSupportedCpuid();
             for (int i = 0; i < cpus; i++) {
                 KvmVcpu vcpu = vm.createVcpu(i);
                 vcpus.add(vcpu);

@@ -16,7 +16,12 @@ public final class Kvm implements AutoCloseable {
     private static final int MAX_MSRS = 4096;
     private static final long KVM_X86_XCOMP_GUEST_SUPP = 0;
 
+    private static Supported supported;
+
     private final Fd fd;
+
+    /** What KVM supports, and a descriptor that keeps its module loaded, so that no other takes its place. */
+    private record Supported(Cpuid cpuid, Fd kvm) {}
 
     private Kvm(Fd fd) {
         this.fd = fd;
@@ -102,8 +107,21 @@ public final class Kvm implements AutoCloseable {
         return (int) fd.ioctl("ioctl KVM_GET_VCPU_MMAP_SIZE", KvmIoctl.KVM_GET_VCPU_MMAP_SIZE, 0);
     }
 
-    /** KVM_GET_SUPPORTED_CPUID: what the host's CPU and KVM can show a guest. */
+    /**
+     * What the host's CPU and KVM can show a guest; not to be changed. Asked once a process: where the host is a guest
+     * itself each leaf costs KVM an exit, a quarter of a restore's system calls.
+     */
     public Cpuid supportedCpuid() {
+        synchronized (Kvm.class) {
+            if (supported == null) {
+                supported = new Supported(askSupportedCpuid(), fd.dup());
+            }
+            return supported.cpuid();
+        }
+    }
+
+    /** KVM_GET_SUPPORTED_CPUID. */
+    public Cpuid askSupportedCpuid() {
         for (int room = 128; ; room *= 2) {
             Cpuid cpuid = new Cpuid(room);
             long result = fd.tryIoctl(

@@ -263,4 +263,17 @@ class KvmTest {
         assertThat(cpuid.find(0x40000000, 0)).isNotNegative();
         assertThat(kvm.msrIndexes()).contains(Msrs.IA32_TSC);
     }
+
+    @Test
+    void whatIsSupportedIsAskedOnceAProcess() {
+        Cpuid first = kvm.supportedCpuid();
+        try (Kvm other = Kvm.open()) {
+            assertThat(other.supportedCpuid()).isSameAs(first);
+            Cpuid asked = other.askSupportedCpuid();
+            assertThat(asked).isNotSameAs(first);
+            assertThat(asked.get(asked.find(0, 0), Cpuid.EBX)).isEqualTo(first.get(first.find(0, 0), Cpuid.EBX));
+            assertThat(asked.size()).isEqualTo(first.size());
+        }
+        assertThat(kvm.supportedCpuid()).as("the other is closed").isSameAs(first);
+    }
 }
