@@ -477,7 +477,7 @@ final class Report {
     }
 
     private void stack(Plots.Figures stacks, String mib, String what) {
-        for (String part : List.of("read", "open", "memslots", "irqchip", "vcpus", "state", "threads", "run")) {
+        for (String part : List.of("read", "open", "memslots", "irqchip", "vcpus", "state", "run")) {
             Sample sample = part(
                     part,
                     "benchmark",

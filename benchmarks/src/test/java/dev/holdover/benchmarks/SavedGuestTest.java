@@ -24,7 +24,7 @@ class SavedGuestTest {
                     assertThat(machine.memory().size()).isEqualTo(RAM);
                 }
                 assertThat(parts.nanos().keySet())
-                        .containsExactly("read", "open", "memslots", "irqchip", "vcpus", "state", "threads", "run");
+                        .containsExactly("read", "open", "memslots", "irqchip", "vcpus", "state", "run");
                 Parts floor = new Parts();
                 guest.restoreFloor(floor).close();
                 assertThat(floor.nanos().keySet())

@@ -236,10 +236,6 @@ public final class Machine implements AutoCloseable {
                 devices.prepareConsole();
             }
             startTimes.done(StartTimes.Part.STATE);
-            for (VcpuThread vcpu : vcpus) {
-                vcpu.awaitParked();
-            }
-            startTimes.done(StartTimes.Part.THREADS);
         } catch (RuntimeException | Error e) {
             for (VcpuThread vcpu : vcpus) {
                 vcpu.close();

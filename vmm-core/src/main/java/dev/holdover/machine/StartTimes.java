@@ -11,15 +11,13 @@ public final class StartTimes {
         MEMSLOTS,
         /** Interrupt controllers and timer chip. */
         IRQCHIP,
-        /** vCPUs and their CPUID. */
+        /** vCPUs, their CPUID and their threads. */
         VCPUS,
-        /** Doorbells and interrupts of the devices; the vCPUs' and the devices' state. */
-        STATE,
-        /** The threads of vCPUs and devices, all parked. */
-        THREADS
+        /** Doorbells and interrupts of the devices; the vCPUs' and the devices' state; the console's thread. */
+        STATE
     }
 
-    private final long[] nanos = new long[6];
+    private final long[] nanos = new long[Part.values().length];
     private long last = System.nanoTime();
 
     StartTimes() {}

@@ -27,7 +27,9 @@ final class VcpuThread {
     private final Object lock = new Object();
     // Written under the lock; read without it on the way out of KVM_RUN.
     private volatile Request request = Request.PARK;
-    private boolean parked;
+    /** Also before the thread has come as far as to wait: it finds its first request when it does. */
+    private boolean parked = true;
+
     private int threadId;
     /** When the guest was first seen to have run since {@link #run}; 0 before. */
     private long enteredNanos;
@@ -59,24 +61,38 @@ final class VcpuThread {
         return vcpu;
     }
 
-    /** Starts the thread, which parks; that is not waited for. */
+    /** Starts the thread, which is parked; that it has come as far as to wait is not waited for. */
     void start() {
         thread.start();
     }
 
-    /** The kernel's id of the thread; once it has been started. */
+    /** The kernel's id of the thread, which has been started; waits for it to say so. Not from its own thread. */
     int threadId() {
+        boolean interrupted = false;
+        int id;
         synchronized (lock) {
-            return threadId;
+            while (threadId == 0) {
+                try {
+                    lock.wait();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+            id = threadId;
         }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+        return id;
     }
 
     private void loop() {
         try {
-            Signals.unblockKick();
             synchronized (lock) {
                 threadId = Signals.threadId();
+                lock.notifyAll();
             }
+            Signals.unblockKick();
             while (awaitRun()) {
                 serveUntilAsked();
             }
@@ -239,7 +255,7 @@ final class VcpuThread {
                 return;
             }
             request = wanted;
-            if (parked || threadId == 0) {
+            if (parked) {
                 lock.notifyAll();
             } else {
                 vcpu.kick(threadId);

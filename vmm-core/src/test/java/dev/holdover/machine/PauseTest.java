@@ -71,6 +71,28 @@ class PauseTest {
         assertThat(guest.output()).isEqualTo("W");
     }
 
+    /** Its threads may not have come as far as to wait yet. */
+    @Test
+    void aMachineJustMadeIsStoppedNamedAndEndedAtOnce() throws Exception {
+        for (int i = 0; i < ROUNDS / 4; i++) {
+            Guest guest = Guest.named("count.bin", directory).cpus(2);
+            try (Machine machine = guest.machine()) {
+                if (i % 2 == 0) {
+                    assertThat(machine.vcpuThreadIds()).as("thread ids").doesNotContain(0);
+                }
+                machine.resume();
+                pause(machine);
+                int paused = machine.memory().getInt(Guest.COUNT);
+                aWhile();
+                assertThat(machine.memory().getInt(Guest.COUNT)).isEqualTo(paused);
+                if (i % 4 < 2) {
+                    machine.resume();
+                    Guest.awaitCount(machine);
+                }
+            }
+        }
+    }
+
     @Test
     void pausingTwiceAndResumingTwiceIsOnce() throws Exception {
         try (Machine machine = Guest.named("count.bin", directory).machine()) {
