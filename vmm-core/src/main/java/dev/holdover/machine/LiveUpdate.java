@@ -1,14 +1,12 @@
 package dev.holdover.machine;
 
 import dev.holdover.device.vfio.Passthrough;
-import dev.holdover.device.vfio.VfioConfig;
-import dev.holdover.linux.Errno;
+import dev.holdover.device.vfio.VfioFunction;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.Agent;
 import dev.holdover.liveupdate.Session;
-import dev.holdover.liveupdate.SessionException;
 import dev.holdover.liveupdate.SystemdAgent;
 import dev.holdover.liveupdate.Tokens;
 import dev.holdover.liveupdate.UpdateListener;
@@ -21,6 +19,7 @@ import dev.holdover.vmstate.Timeline;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
@@ -114,28 +113,13 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
                         : ""));
     }
 
-    private void preserveDevices(Session session, Passthrough devices) {
-        keepsDevices = false;
-        try {
-            session.preserve(devices.iommufd(), Tokens.iommufd(0));
-            for (int i = 0; i < devices.functions().size(); i++) {
-                session.preserve(devices.functions().get(i).device().fd(), Tokens.vfio(i));
-            }
-            keepsDevices = true;
-        } catch (SessionException e) {
-            if (e.errno() != Errno.ENOENT) {
-                throw e;
-            }
-            for (VfioConfig device : machine.config.vfio()) {
-                if (!device.resetOnKexec()) {
-                    throw new VmmException(
-                            "the guest has " + device.host() + " of the host, and this kernel keeps no such device"
-                                    + " through a kexec (" + e.errno().name()
-                                    + "): end the guest first, or start it with --vfio " + device.host()
-                                    + ",on-kexec=reset, if its driver survives a device that is reset under it",
-                            e);
-                }
-            }
+    private void preserveDevices(Session session, Passthrough passthrough) {
+        List<Fd> devices = new ArrayList<>();
+        for (VfioFunction function : passthrough.functions()) {
+            devices.add(function.device().fd());
+        }
+        keepsDevices = HeldDevices.preserve(session, machine.config.vfio(), passthrough.iommufd(), devices);
+        if (!keepsDevices) {
             System.err.println("vmm: live update: this kernel keeps no devices, those of the guest will be reset");
         }
     }

@@ -1,11 +1,8 @@
 package dev.holdover.machine;
 
 import dev.holdover.boot.MemoryMap;
-import dev.holdover.device.vfio.VfioConfig;
-import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
 import dev.holdover.liveupdate.Session;
-import dev.holdover.liveupdate.SessionException;
 import dev.holdover.liveupdate.Tokens;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.Ram;
@@ -94,7 +91,7 @@ public final class Retrieval {
     private Machine retrieve(MachineConfig config, FdSets fdsets, Incoming incoming, Ram ram, Fd page) {
         HeldDevices held;
         try {
-            held = config.vfio().isEmpty() ? null : devices(config.vfio());
+            held = config.vfio().isEmpty() ? null : HeldDevices.retrieve(session, config.vfio());
         } catch (RuntimeException e) {
             ram.close();
             throw e;
@@ -109,28 +106,8 @@ public final class Retrieval {
         }
     }
 
-    /** Null if the session has none. */
-    private HeldDevices devices(List<VfioConfig> configs) {
-        Fd iommufd;
-        try {
-            iommufd = session.retrieve(Tokens.iommufd(0));
-        } catch (SessionException e) {
-            for (VfioConfig config : configs) {
-                if (e.errno() != Errno.ENOENT || !config.resetOnKexec()) {
-                    throw e;
-                }
-            }
-            return null;
-        }
-        try {
-            return new HeldDevices(iommufd, retrieveAll(Tokens.ofVfio(configs.size())));
-        } catch (RuntimeException e) {
-            iommufd.close();
-            throw e;
-        }
-    }
-
-    private List<Fd> retrieveAll(long[] tokens) {
+    /** The files of these tokens, in their order; those that came are closed if one does not. */
+    static List<Fd> all(Session session, long[] tokens) {
         List<Fd> fds = new ArrayList<>();
         try {
             for (long token : tokens) {
@@ -167,7 +144,7 @@ public final class Retrieval {
     }
 
     private Ram ram(RamConfig config) {
-        List<Fd> fds = retrieveAll(Tokens.ofRam(Ram.pieces(config)));
+        List<Fd> fds = all(session, Tokens.ofRam(Ram.pieces(config)));
         return Ram.adopt(config, fds, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
     }
 
