@@ -160,8 +160,13 @@ public final class Bench implements Callable<Integer> {
             }
             host.put("contestants", details);
             int pairsOfEach = Math.max(1, starts / 2);
-            int cold = (boots ? starts : 0) + (restores ? starts : 0) + (handOvers ? pairsOfEach : 0);
-            Progress progress = new Progress(cold * sizes.length * contestants.size() + runs.size() * warmRounds);
+            long cold = ((boots ? starts : 0) + (restores ? starts : 0)) * ColdStarts.EXPECTED_MILLIS
+                    + (handOvers ? pairsOfEach : 0) * HandOvers.EXPECTED_MILLIS;
+            long round = 0;
+            for (WarmRuns.Run run : runs) {
+                round += warm.expectedMillis(run);
+            }
+            Progress progress = new Progress(cold * sizes.length * contestants.size() + warmRounds * round);
             if (cold > 0) {
                 try (ColdStarts starter = new ColdStarts(contestants, lines, idle)) {
                     HandOvers pairs = new HandOvers(contestants, lines, idle);
@@ -178,10 +183,10 @@ public final class Bench implements Callable<Integer> {
                     }
                 }
             }
-            for (int round = 0; round < warmRounds; round++) {
+            for (int i = 0; i < warmRounds; i++) {
                 for (WarmRuns.Run run : runs) {
-                    progress.step(run + ", round " + (round + 1));
-                    warm.run(run, round);
+                    progress.step(run + ", round " + (i + 1), warm.expectedMillis(run));
+                    warm.run(run, i);
                 }
             }
             warm.writeJson();

@@ -23,6 +23,9 @@ import java.util.concurrent.TimeUnit;
  * registers have to agree.
  */
 final class ColdStarts implements AutoCloseable {
+    /** A run, with the wait for an idle machine, about. */
+    static final long EXPECTED_MILLIS = 200;
+
     private static final String IDENTITY = "holdover.ram";
     /** What of its RAM the guest changes lies in here. */
     private static final int CHANGED = 1 << 16;
@@ -66,7 +69,8 @@ final class ColdStarts implements AutoCloseable {
     void boot(int mib, int rounds, Progress progress) throws IOException, InterruptedException {
         for (int round = 0; round < rounds; round++) {
             for (Contestant contestant : contestants) {
-                progress.step("ColdStart " + mib + " MiB, round " + (round + 1) + ": " + contestant.name());
+                progress.step(
+                        "ColdStart " + mib + " MiB, round " + (round + 1) + ": " + contestant.name(), EXPECTED_MILLIS);
                 Path ram = scratch.path().resolve("ram");
                 idle.await();
                 try {
@@ -93,7 +97,9 @@ final class ColdStarts implements AutoCloseable {
         }
         for (int round = 0; round < rounds; round++) {
             for (Contestant contestant : saved.keySet()) {
-                progress.step("ColdRestore " + mib + " MiB, round " + (round + 1) + ": " + contestant.name());
+                progress.step(
+                        "ColdRestore " + mib + " MiB, round " + (round + 1) + ": " + contestant.name(),
+                        EXPECTED_MILLIS);
                 Prepared guest = saved.get(contestant);
                 guest.rewind();
                 idle.await();

@@ -13,6 +13,9 @@ import java.util.Map;
  * from it, and timed from outside.
  */
 final class HandOvers {
+    /** Two VMMs and a hand-over, with the wait for an idle machine, about. */
+    static final long EXPECTED_MILLIS = 500;
+
     private static final List<String> PARTS = List.of("pause", "save", "send", "apply", "enter");
 
     private final List<Contestant> contestants;
@@ -28,7 +31,8 @@ final class HandOvers {
     void run(int mib, int rounds, Progress progress) throws IOException, InterruptedException {
         for (int round = 0; round < rounds; round++) {
             for (Contestant contestant : contestants) {
-                progress.step("HandOver " + mib + " MiB, round " + (round + 1) + ": " + contestant.name());
+                progress.step(
+                        "HandOver " + mib + " MiB, round " + (round + 1) + ": " + contestant.name(), EXPECTED_MILLIS);
                 try (Scratch scratch = Scratch.inMemory()) {
                     idle.await();
                     Map<String, Object> line = new LinkedHashMap<>();

@@ -11,13 +11,16 @@ final class Progress {
 
     private final boolean terminal = isTerminal();
     private final long start = System.nanoTime();
-    private final int steps;
-    private int done;
+    private final long expected;
+    private int runs;
+    private long done;
+    private long doing;
     private int failures;
     private long last = start - EVERY_NANOS;
 
-    Progress(int steps) {
-        this.steps = steps;
+    /** @param expected how long all runs take, about; in any unit, as those of {@link #step} */
+    Progress(long expected) {
+        this.expected = Math.max(expected, 1);
     }
 
     /** Whether stderr is one; {@link System#console} asks for stdin and stdout. */
@@ -30,12 +33,18 @@ final class Progress {
         }
     }
 
-    /** Begins a step. */
-    void step(String what) {
+    /**
+     * Begins a run.
+     *
+     * @param share of what is expected in all
+     */
+    void step(String what, long share) {
         long now = System.nanoTime();
-        String left = done == 0 ? "" : ", " + time((now - start) / done * (steps - done)) + " left";
-        String line = "bench: " + (100 * done / Math.max(steps, 1)) + " %" + left + ": " + what;
-        done++;
+        done += doing;
+        doing = share;
+        runs++;
+        String left = done == 0 ? "" : ", " + time((now - start) / done * (expected - done)) + " left";
+        String line = "bench: " + (100 * done / expected) + " %" + left + ": " + what;
         if (terminal) {
             System.err.print("\r\033[K" + line);
         } else if (now - last >= EVERY_NANOS) {
@@ -65,7 +74,7 @@ final class Progress {
     /** Ends the line. */
     void end() {
         clear();
-        System.err.println("bench: " + done + " runs in " + time(System.nanoTime() - start));
+        System.err.println("bench: " + runs + " runs in " + time(System.nanoTime() - start));
     }
 
     private static String time(long nanos) {

@@ -58,6 +58,13 @@ final class WarmRuns {
         this.quick = quick;
     }
 
+    /** How long a run takes, about: a JVM and its guest, warm-up, measurement. */
+    long expectedMillis(Run run) {
+        boolean slow =
+                run.benchmark().equals("RestoreBenchmark") && run.contestant().equals("holdover");
+        return quick ? 4_000 : slow ? 36_000 : 14_000;
+    }
+
     /** All runs of a round, contestants side by side. */
     List<Run> plan() throws IOException {
         List<Run> runs = new ArrayList<>();
