@@ -14,7 +14,7 @@ import java.util.Map;
  */
 final class HandOvers {
     /** Two VMMs and a hand-over, with the wait for an idle machine, about. */
-    static final long EXPECTED_MILLIS = 500;
+    static final long EXPECTED_MILLIS = 1_500;
 
     private static final List<String> PARTS = List.of("pause", "save", "send", "apply", "enter");
 
