@@ -21,7 +21,8 @@ import java.util.List;
  *
  * <ol>
  *   <li>While the guest runs: the state is laid out in memory that both map, and all descriptors go over. The other side
- *       maps RAM, makes its VM, vCPUs and devices, and says so: nothing that takes long is left.
+ *       maps RAM, makes its VM, vCPUs and devices, waits for its JVM's compilers to come to rest, which would take the
+ *       processors from both sides, and says so: nothing that takes long is left.
  *   <li>Input of the console rests, or its bytes would be read here after the state was taken; a client that came since
  *       the descriptors went over waits, for the other side.
  *   <li>The guest stands still; the state is completed where the other side finds it.

@@ -31,6 +31,9 @@ public final class TakeOver implements AutoCloseable {
     private static final long MAX_STATE = 64L << 20;
 
     private static final int READS = 30;
+    /** Compilers that take longer have more to do than the rehearsals gave them. */
+    private static final int REST_MILLIS = 200;
+
     private static final int OFFER_MILLIS = 10_000;
     /** As long as the outgoing side may take to stop a guest whose disks are slow; its end is noticed at once. */
     private static final int STATE_MILLIS = 120_000;
@@ -84,6 +87,7 @@ public final class TakeOver implements AutoCloseable {
                     machine.rehearse(again);
                 }
             }
+            Compilers.awaitRest(REST_MILLIS);
             peer.send(new Message.Accept());
             return machine;
         } catch (VmmException | ErrnoException e) {
