@@ -21,6 +21,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -72,6 +74,7 @@ class HeldDevicesTest {
     private static final class Putting implements UpdateListener {
         private final Consumer<Session> what;
         private volatile Throwable failure;
+        private final CountDownLatch turned = new CountDownLatch(1);
 
         Putting(Consumer<Session> what) {
             this.what = what;
@@ -93,7 +96,9 @@ class HeldDevicesTest {
         public void aborted(String reason) {}
 
         @Override
-        public void turned() {}
+        public void turned() {
+            turned.countDown();
+        }
     }
 
     /** Lets a session be filled, turns the generation, and looks into it. */
@@ -109,6 +114,8 @@ class HeldDevicesTest {
             try (LuodControl control = new LuodControl(socket)) {
                 control.kexec(false, (id, step) -> {});
             }
+            // One that ended before would leave its session open, as a VMM that is ready does.
+            assertThat(putting.turned.await(PATIENCE_SECONDS, TimeUnit.SECONDS)).isTrue();
         }
         if (putting.failure != null) {
             throw new AssertionError("while the session was filled", putting.failure);
