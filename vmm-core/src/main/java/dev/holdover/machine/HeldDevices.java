@@ -29,7 +29,15 @@ record HeldDevices(Fd iommufd, List<Fd> devices) implements AutoCloseable {
             if (e.errno() != Errno.ENOENT) {
                 throw e;
             }
-            requireResetWanted(configs, e);
+            VfioConfig kept = firstNotReset(configs);
+            if (kept != null) {
+                throw new VmmException(
+                        "the guest has " + kept.host() + " of the host, and this kernel keeps no such device"
+                                + " through a kexec (" + e.errno().name()
+                                + "): end the guest first, or start it with --vfio " + kept.host()
+                                + ",on-kexec=reset, if its driver survives a device that is reset under it",
+                        e);
+            }
             return false;
         }
         for (int i = 0; i < devices.size(); i++) {
@@ -38,17 +46,14 @@ record HeldDevices(Fd iommufd, List<Fd> devices) implements AutoCloseable {
         return true;
     }
 
-    private static void requireResetWanted(List<VfioConfig> configs, SessionException e) {
+    /** A device that the user does not want reset; null if all may be. */
+    private static VfioConfig firstNotReset(List<VfioConfig> configs) {
         for (VfioConfig config : configs) {
             if (!config.resetOnKexec()) {
-                throw new VmmException(
-                        "the guest has " + config.host() + " of the host, and this kernel keeps no such device"
-                                + " through a kexec (" + e.errno().name()
-                                + "): end the guest first, or start it with --vfio " + config.host()
-                                + ",on-kexec=reset, if its driver survives a device that is reset under it",
-                        e);
+                return config;
             }
         }
+        return null;
     }
 
     private static void preserve(Session session, VfioConfig config, Fd device, long token) {
@@ -77,10 +82,8 @@ record HeldDevices(Fd iommufd, List<Fd> devices) implements AutoCloseable {
         try {
             iommufd = session.retrieve(Tokens.iommufd(0));
         } catch (SessionException e) {
-            for (VfioConfig config : configs) {
-                if (e.errno() != Errno.ENOENT || !config.resetOnKexec()) {
-                    throw e;
-                }
+            if (e.errno() != Errno.ENOENT || firstNotReset(configs) != null) {
+                throw e;
             }
             return null;
         }
