@@ -162,11 +162,11 @@ public final class Bench implements Callable<Integer> {
             int pairsOfEach = Math.max(1, starts / 2);
             long cold = ((boots ? starts : 0) + (restores ? starts : 0)) * ColdStarts.EXPECTED_MILLIS
                     + (handOvers ? pairsOfEach : 0) * HandOvers.EXPECTED_MILLIS;
-            long round = 0;
+            long warmRound = 0;
             for (WarmRuns.Run run : runs) {
-                round += warm.expectedMillis(run);
+                warmRound += warm.expectedMillis(run);
             }
-            Progress progress = new Progress(cold * sizes.length * contestants.size() + warmRounds * round);
+            Progress progress = new Progress(cold * sizes.length * contestants.size() + warmRound * warmRounds);
             if (cold > 0) {
                 try (ColdStarts starter = new ColdStarts(contestants, lines, idle)) {
                     HandOvers pairs = new HandOvers(contestants, lines, idle);
@@ -183,10 +183,10 @@ public final class Bench implements Callable<Integer> {
                     }
                 }
             }
-            for (int i = 0; i < warmRounds; i++) {
+            for (int round = 0; round < warmRounds; round++) {
                 for (WarmRuns.Run run : runs) {
-                    progress.step(run + ", round " + (i + 1), warm.expectedMillis(run));
-                    warm.run(run, i);
+                    progress.step(run + ", round " + (round + 1), warm.expectedMillis(run));
+                    warm.run(run, round);
                 }
             }
             warm.writeJson();
