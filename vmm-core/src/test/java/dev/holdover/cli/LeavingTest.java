@@ -27,8 +27,6 @@ class LeavingTest {
     private static final int TCGETS = 0x5401;
     private static final int TERMIOS_SIZE = 36;
     private static final int DEADLINE_SECONDS = 30;
-    /** Whatever started the tests: nohup and a shell's & leave signals ignored, which a JVM takes over. */
-    private static final String NOTHING_IGNORED = "exec env --default-signal=HUP,INT,TERM ";
 
     @TempDir
     private Path dir;
@@ -86,8 +84,7 @@ class LeavingTest {
     /** The VMM with a guest on a terminal, as soon as that is raw. */
     private Process startOn(Tty.Pty terminal, byte[] cooked) throws IOException, InterruptedException {
         Process vmm = shell.start(
-                NOTHING_IGNORED + "setsid -c \"$@\" <" + terminal.path() + " >" + terminal.path() + " 2>&1",
-                run("spin.bin"));
+                "exec setsid -c \"$@\" <" + terminal.path() + " >" + terminal.path() + " 2>&1", run("spin.bin"));
         await("raw mode", () -> !Arrays.equals(modes(terminal.path()), cooked));
         return vmm;
     }
@@ -168,8 +165,7 @@ class LeavingTest {
     void aSignalRemovesTheSocketAndKeepsTheRamFile() throws IOException, InterruptedException {
         Path socket = dir.resolve("serial");
         Process vmm = shell.start(
-                NOTHING_IGNORED + "\"$@\"",
-                run("count.bin", "--serial", "unix:" + socket, "-m", "1M", "--ram", "mem-path=ram"));
+                "exec \"$@\"", run("count.bin", "--serial", "unix:" + socket, "-m", "1M", "--ram", "mem-path=ram"));
         try {
             await("the socket", () -> Files.exists(socket));
             signal(vmm, "TERM");
@@ -182,7 +178,7 @@ class LeavingTest {
 
     @Test
     void theEndOfStandardInputIsNotTheGuestsEnd() throws IOException, InterruptedException {
-        Process vmm = shell.start(NOTHING_IGNORED + "\"$@\"", run("count.bin"));
+        Process vmm = shell.start("exec \"$@\"", run("count.bin"));
         try {
             await("output", () -> Files.size(dir.resolve("stdout")) > 1000);
             assertThat(vmm.isAlive()).isTrue();

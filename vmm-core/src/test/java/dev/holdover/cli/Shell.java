@@ -34,9 +34,13 @@ final class Shell {
         return this;
     }
 
-    /** Starts a script, with arguments {@code $1} and so on. */
+    /**
+     * Starts a script, with arguments {@code $1} and so on. It ignores no signal, whatever started the tests: nohup and a
+     * shell's & leave some ignored, which neither a shell nor a JVM undoes.
+     */
     Process start(String script, List<String> arguments) throws IOException {
-        List<String> command = new ArrayList<>(List.of("/bin/sh", "-c", script, "sh"));
+        List<String> command =
+                new ArrayList<>(List.of("/usr/bin/env", "--default-signal", "/bin/sh", "-c", script, "sh"));
         command.addAll(arguments);
         return builder.command(command)
                 .redirectInput(Path.of("/dev/null").toFile())
