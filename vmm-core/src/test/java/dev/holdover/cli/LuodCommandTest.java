@@ -5,13 +5,11 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.holdover.liveupdate.LuodAgent;
 import dev.holdover.liveupdate.LuodControl;
-import dev.holdover.liveupdate.Session;
-import dev.holdover.liveupdate.UpdateListener;
+import dev.holdover.machine.IdleListener;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -62,25 +60,6 @@ class LuodCommandTest {
         return new Shell(dir).run("exec \"$@\"", Shell.vmm("", command.toArray(String[]::new)));
     }
 
-    /** Preserves nothing. */
-    private static final class Idle implements UpdateListener {
-        final CountDownLatch turned = new CountDownLatch(1);
-
-        @Override
-        public void prepare(Session session) {}
-
-        @Override
-        public void preserve(Session session) {}
-
-        @Override
-        public void aborted(String reason) {}
-
-        @Override
-        public void turned() {
-            turned.countDown();
-        }
-    }
-
     @Test
     void anUpdateFromTheCommandLine() throws Exception {
         start();
@@ -92,7 +71,7 @@ class LuodCommandTest {
         assertThat(refused.err())
                 .isEqualTo("vmm luoctl kexec: luod refuses kexec, ENOENT (No such file or directory): no"
                         + " client has subscribed, nothing would be kept; --force if that is meant\n");
-        Idle vmm = new Idle();
+        IdleListener vmm = new IdleListener();
         try (LuodAgent agent = new LuodAgent(socket());
                 LuodControl control = new LuodControl(socket())) {
             agent.subscribe("vm1", vmm);

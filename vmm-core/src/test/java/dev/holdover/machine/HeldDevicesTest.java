@@ -9,21 +9,17 @@ import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Memfd;
 import dev.holdover.linux.VmmException;
-import dev.holdover.liveupdate.Luod;
 import dev.holdover.liveupdate.LuodAgent;
-import dev.holdover.liveupdate.LuodControl;
-import dev.holdover.liveupdate.LuodOptions;
 import dev.holdover.liveupdate.Session;
 import dev.holdover.liveupdate.SessionException;
 import dev.holdover.liveupdate.Tokens;
-import dev.holdover.liveupdate.UpdateListener;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import org.assertj.core.api.ThrowingConsumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -48,8 +44,7 @@ class HeldDevicesTest {
     @TempDir
     Path dir;
 
-    private String socket;
-    private Luod luod;
+    private HoldingLuod luod;
     private final Fd iommufd = Memfd.create("iommufd", 4096);
     private final Fd first = Memfd.create("first", 4096);
     private final Fd second = Memfd.create("second", 4096);
@@ -57,8 +52,7 @@ class HeldDevicesTest {
 
     @BeforeEach
     void startLuod() {
-        socket = dir.resolve("luod").toString();
-        luod = Luod.open(new LuodOptions(socket, null, true, PATIENCE_SECONDS, PATIENCE_SECONDS));
+        luod = new HoldingLuod(dir, PATIENCE_SECONDS);
     }
 
     @AfterEach
@@ -71,10 +65,9 @@ class HeldDevicesTest {
     }
 
     /** Does something with the session while it is outgoing. */
-    private static final class Putting implements UpdateListener {
+    private static final class Putting extends IdleListener {
         private final Consumer<Session> what;
         private volatile Throwable failure;
-        private final CountDownLatch turned = new CountDownLatch(1);
 
         Putting(Consumer<Session> what) {
             this.what = what;
@@ -88,39 +81,22 @@ class HeldDevicesTest {
                 failure = e;
             }
         }
-
-        @Override
-        public void preserve(Session session) {}
-
-        @Override
-        public void aborted(String reason) {}
-
-        @Override
-        public void turned() {
-            turned.countDown();
-        }
     }
 
     /** Lets a session be filled, turns the generation, and looks into it. */
-    private void update(Consumer<Session> put, Consumer<Session> look) throws InterruptedException {
+    private void update(Consumer<Session> put, ThrowingConsumer<Session> look) throws InterruptedException {
         Putting putting = new Putting(put);
-        try (LuodAgent agent = new LuodAgent(socket)) {
+        try (LuodAgent agent = new LuodAgent(luod.socket())) {
             agent.subscribe(ID, putting);
-            Guest.await("it has subscribed", () -> {
-                try (LuodControl control = new LuodControl(socket)) {
-                    return control.status().clients() == 1;
-                }
-            });
-            try (LuodControl control = new LuodControl(socket)) {
-                control.kexec(false, (id, step) -> {});
-            }
+            luod.awaitSubscribers(1);
+            luod.update();
             // One that ended before would leave its session open, as a VMM that is ready does.
             assertThat(putting.turned.await(PATIENCE_SECONDS, TimeUnit.SECONDS)).isTrue();
         }
         if (putting.failure != null) {
             throw new AssertionError("while the session was filled", putting.failure);
         }
-        try (LuodAgent agent = new LuodAgent(socket)) {
+        try (LuodAgent agent = new LuodAgent(luod.socket())) {
             Session session = agent.claim(ID);
             look.accept(session);
             agent.finish(ID, session);
@@ -135,11 +111,6 @@ class HeldDevicesTest {
 
     private static long inode(Fd fd) {
         return fd.stat().inode();
-    }
-
-    private static int descriptors() {
-        String[] open = Path.of("/proc/self/fd").toFile().list();
-        return open.length;
     }
 
     @Test
@@ -225,14 +196,14 @@ class HeldDevicesTest {
                     session.preserve(first, Tokens.vfio(0));
                 },
                 session -> {
-                    int before = descriptors();
+                    int before = Footprint.now().descriptors();
                     for (int i = 0; i < ATTEMPTS; i++) {
                         assertThatThrownBy(() -> HeldDevices.retrieve(session, RESET))
                                 .isInstanceOf(SessionException.class)
                                 .hasMessageContaining("ENOENT");
                     }
                     // Some are luod's, which runs in this process and may have one under way.
-                    assertThat(descriptors()).as("descriptors").isLessThan(before + ATTEMPTS);
+                    assertThat(Footprint.now().descriptors()).as("descriptors").isLessThan(before + ATTEMPTS);
                 });
     }
 }

@@ -8,12 +8,8 @@ import dev.holdover.control.ControlHolder;
 import dev.holdover.control.Stranded;
 import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.DeviceAgent;
-import dev.holdover.liveupdate.Luod;
 import dev.holdover.liveupdate.LuodAgent;
-import dev.holdover.liveupdate.LuodControl;
-import dev.holdover.liveupdate.LuodOptions;
 import dev.holdover.liveupdate.Session;
-import dev.holdover.liveupdate.UpdateListener;
 import dev.holdover.memory.FdSets;
 import dev.holdover.vmstate.Phase;
 import dev.holdover.vmstate.TimelineEvent;
@@ -43,14 +39,12 @@ class LiveUpdateTest {
     @TempDir
     Path dir;
 
-    private String socket;
-    private Luod luod;
+    private HoldingLuod luod;
     private final List<AutoCloseable> toClose = new ArrayList<>();
 
     @BeforeEach
     void startLuod() {
-        socket = dir.resolve("luod").toString();
-        luod = Luod.open(new LuodOptions(socket, null, true, PATIENCE_SECONDS, PATIENCE_SECONDS));
+        luod = new HoldingLuod(dir, PATIENCE_SECONDS);
     }
 
     @AfterEach
@@ -82,35 +76,14 @@ class LiveUpdateTest {
 
     private Participant boot(String guest, int cpus, String id) throws InterruptedException {
         Machine machine = Guest.named(guest, dir).cpus(cpus).ram("16M", null).machine();
-        Participant participant = new Participant(machine, new LuodAgent(socket), id);
+        Participant participant = new Participant(machine, new LuodAgent(luod.socket()), id);
         Guest.awaitCount(machine);
         return participant;
     }
 
-    private void awaitSubscribers(int count) throws InterruptedException {
-        long start = System.nanoTime();
-        while (true) {
-            try (LuodControl control = new LuodControl(socket)) {
-                if (control.status().clients() == count) {
-                    return;
-                }
-            }
-            assertThat(System.nanoTime() - start)
-                    .as("until they have subscribed")
-                    .isLessThan(20_000_000_000L);
-            TimeUnit.MILLISECONDS.sleep(5);
-        }
-    }
-
-    private void update() {
-        try (LuodControl control = new LuodControl(socket)) {
-            control.kexec(false, (id, step) -> {});
-        }
-    }
-
     /** As vmm restore does it. */
     private Participant restore(String id) {
-        LuodAgent agent = new LuodAgent(socket);
+        LuodAgent agent = new LuodAgent(luod.socket());
         try (FdSets none = new FdSets()) {
             Session session = agent.claim(id);
             Retrieval retrieval = new Retrieval(session, List.of());
@@ -133,8 +106,8 @@ class LiveUpdateTest {
         try {
             long nonce = now.machine.memory().getLong(Guest.NONCE);
             for (int i = 0; i < GENERATIONS; i++) {
-                awaitSubscribers(1);
-                update();
+                luod.awaitSubscribers(1);
+                luod.update();
                 assertThat(now.machine.await()).isInstanceOf(MachineEnd.HandedOver.class);
                 int before = count(now.machine);
                 now.close();
@@ -172,8 +145,8 @@ class LiveUpdateTest {
         toClose.add(first);
         Participant second = boot("idle.elf", 1, "second");
         toClose.add(second);
-        awaitSubscribers(2);
-        update();
+        luod.awaitSubscribers(2);
+        luod.update();
         first.machine.await();
         second.machine.await();
         first.close();
@@ -186,12 +159,9 @@ class LiveUpdateTest {
     }
 
     /** Takes part, and fails in the second phase when it is told to. */
-    private static final class Failing implements UpdateListener {
+    private static final class Failing extends IdleListener {
         final CountDownLatch asked = new CountDownLatch(1);
         final CountDownLatch fail = new CountDownLatch(1);
-
-        @Override
-        public void prepare(Session session) {}
 
         @Override
         public void preserve(Session session) {
@@ -203,22 +173,16 @@ class LiveUpdateTest {
             }
             throw new VmmException("this one is never ready");
         }
-
-        @Override
-        public void aborted(String reason) {}
-
-        @Override
-        public void turned() {}
     }
 
     @Test
     void aGuestThatWasReadyRunsOnAfterAnAbort() throws Exception {
         try (Participant guest = boot("count.bin", 1, "vm0");
-                LuodAgent other = new LuodAgent(socket)) {
+                LuodAgent other = new LuodAgent(luod.socket())) {
             Failing failing = new Failing();
             other.subscribe("never", failing);
-            awaitSubscribers(2);
-            Thread update = new Thread(() -> assertThatThrownBy(this::update).hasMessageContaining("never ready"));
+            luod.awaitSubscribers(2);
+            Thread update = new Thread(() -> assertThatThrownBy(luod::update).hasMessageContaining("never ready"));
             update.start();
             assertThat(failing.asked.await(PATIENCE_SECONDS, TimeUnit.SECONDS)).isTrue();
             Guest.await("the guest is ready", guest.liveUpdate::isReady);
@@ -236,13 +200,13 @@ class LiveUpdateTest {
             Guest.awaitCount(guest.machine);
         }
         // Its state is void: nobody can claim it.
-        assertThat(new LuodAgent(socket).claim("vm0")).isNull();
+        assertThat(new LuodAgent(luod.socket()).claim("vm0")).isNull();
     }
 
     @Test
     void aVmmThatDiesBeforeItsGuestRanLosesNothing() throws Exception {
         turnOnce();
-        LuodAgent agent = new LuodAgent(socket);
+        LuodAgent agent = new LuodAgent(luod.socket());
         for (int i = 0; i < 2; i++) {
             try (FdSets none = new FdSets();
                     Session session = agent.claim("vm0")) {
@@ -259,7 +223,7 @@ class LiveUpdateTest {
     @Test
     void aGuestThatRanAndWasNotFinishedIsRefusedAsMovedOn() throws Exception {
         turnOnce();
-        LuodAgent agent = new LuodAgent(socket);
+        LuodAgent agent = new LuodAgent(luod.socket());
         try (FdSets none = new FdSets();
                 Session session = agent.claim("vm0")) {
             Retrieval retrieval = new Retrieval(session, List.of());
@@ -279,8 +243,8 @@ class LiveUpdateTest {
 
     private void turnOnce() throws Exception {
         try (Participant guest = boot("count.bin", 1, "vm0")) {
-            awaitSubscribers(1);
-            update();
+            luod.awaitSubscribers(1);
+            luod.update();
             guest.machine.await();
         }
     }
@@ -289,7 +253,7 @@ class LiveUpdateTest {
     @CsvSource({"backend=anonymous, private", "share=off, private", "mem-path=/dev/shm/holdover-luo-test, with a name"})
     void ramThatCannotBeKeptIsRefusedAtTheStart(String ram, String why) throws IOException {
         try (Machine machine = Guest.named("count.bin", dir).ram("16M", ram).machine()) {
-            assertThatThrownBy(() -> new LiveUpdate(machine, new LuodAgent(socket), "vm0"))
+            assertThatThrownBy(() -> new LiveUpdate(machine, new LuodAgent(luod.socket()), "vm0"))
                     .isInstanceOf(VmmException.class)
                     .hasMessageContaining(why);
         } finally {
@@ -301,10 +265,10 @@ class LiveUpdateTest {
     void ramInANamelessFileOnTmpfsIsTaken() throws Exception {
         Machine machine =
                 Guest.named("count.bin", dir).ram("16M", "mem-path=/dev/shm").machine();
-        try (Participant guest = new Participant(machine, new LuodAgent(socket), "vm0")) {
+        try (Participant guest = new Participant(machine, new LuodAgent(luod.socket()), "vm0")) {
             Guest.awaitCount(machine);
-            awaitSubscribers(1);
-            update();
+            luod.awaitSubscribers(1);
+            luod.update();
             guest.machine.await();
         }
         try (Participant guest = restore("vm0")) {
@@ -316,8 +280,8 @@ class LiveUpdateTest {
     @Test
     void aStrandedGuestIsTakenByAnotherVmm() throws Exception {
         Participant first = boot("count.bin", 1, "vm0");
-        awaitSubscribers(1);
-        update();
+        luod.awaitSubscribers(1);
+        luod.update();
         assertThat(first.machine.await()).isInstanceOf(MachineEnd.HandedOver.class);
         long nonce = first.machine.memory().getLong(Guest.NONCE);
         first.close();
@@ -325,7 +289,7 @@ class LiveUpdateTest {
         String control = dir.resolve("control").toString();
         DeviceAgent taker = new DeviceAgent(new ControlHolder(control));
         assertThatThrownBy(() -> taker.claim("vm0")).hasMessageContaining("ENOENT");
-        try (LuodAgent agent = new LuodAgent(socket);
+        try (LuodAgent agent = new LuodAgent(luod.socket());
                 Session session = agent.claim("vm0");
                 FdSets none = new FdSets();
                 Stranded stranded = new Stranded(control, none, session, "vm0")) {
