@@ -10,24 +10,22 @@ CACHE=$HOLDOVER_CACHE/lab
 hash_of() { sha256sum | cut -c1-12; }
 KERNEL_KEY=$(grep CONFIG_ "$LAB/kernel.config" | sort | hash_of)
 SYSTEMD_KEY=$(hash_of <"$LAB/systemd-root")
+QEMU_KEY=$(sed -n '/^make_qemu()/,/^}/p; /^mend_qemu()/,/^}/p' "$LAB/setup" | hash_of)
 INITRD_KEY=$(cat "$LAB/guest-init" "$LAB/setup" | hash_of)
 
 newest_in_cache() { # DIRECTORY-PATTERN
     [ ! -d "$CACHE" ] || find "$CACHE" -mindepth 1 -maxdepth 1 -type d -name "$1" -printf '%f\n' | sort -V | tail -n 1
 }
 
-# Where setup, or the benchmarks, have unpacked a QEMU that is newer than Debian 12's; empty if they have not.
-newest_qemu() {
-    [ ! -d "$HOLDOVER_CACHE" ] || find "$HOLDOVER_CACHE" -mindepth 1 -maxdepth 1 -type d -name 'qemu-*' -printf '%p\n' | sort -V | tail -n 1
-}
-
-# Sets where setup left the kernels and the initramfs; fails if one of them is not there.
+# Sets where setup left QEMU, the kernels and the initramfs; fails if one of the latter is not there.
 find_cached() {
-    local kernel guest systemd
+    local qemu kernel guest systemd
+    qemu=$(newest_in_cache "qemu-*-$QEMU_KEY")
     kernel=$(newest_in_cache "kernel-*-$KERNEL_KEY")
     guest=$(newest_in_cache 'linux-image-*-cloud-amd64')
     systemd=$(newest_in_cache "systemd-*-$SYSTEMD_KEY")
     SYSTEMD_ROOT=${systemd:+$CACHE/$systemd} # only lab/setup systemd makes it
+    LAB_QEMU=${qemu:+$CACHE/$qemu/}qemu-system-x86_64 # or the system's
     LAB_KERNEL=$CACHE/$kernel/bzImage
     GUEST_KERNEL=$CACHE/$guest/boot/vmlinuz-${guest#linux-image-}
     GUEST_INITRD=$CACHE/guest-initrd-${guest#linux-image-}-$INITRD_KEY.gz
