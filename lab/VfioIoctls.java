@@ -6,6 +6,7 @@ import dev.holdover.linux.Fd;
 import dev.holdover.linux.Mapping;
 import dev.holdover.linux.Memfd;
 import dev.holdover.linux.VmmException;
+import dev.holdover.vfio.HotReset;
 import dev.holdover.vfio.Iommufd;
 import dev.holdover.vfio.VfioDevice;
 import dev.holdover.vfio.VfioIrqs;
@@ -13,6 +14,7 @@ import dev.holdover.vfio.VfioRegion;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /** Drives an NVMe controller through iommufd and VFIO, by the classes that the VMM uses: lab/scenarios/vfio-ioctls. */
@@ -45,7 +47,32 @@ final class VfioIoctls {
         report(what + ": " + (expected == null ? "works" : expected), got == expected, text);
     }
 
+    /** The first of two functions behind a port, both with vfio-pci. */
+    private static void hotReset(String address, String other) throws Exception {
+        try (Iommufd iommufd = Iommufd.open();
+                VfioDevice device = VfioDevice.open(HostPciDevice.find(address).vfioPath())) {
+            device.bind(iommufd);
+            device.attach(iommufd.allocateIoas());
+            HotReset info = device.hotResetInfo();
+            report("a hot reset is one of both functions", info.devices().stream().map(HotReset.Device::toString).toList()
+                    .equals(List.of(address, other)), info);
+            report("which are ours, being one group", info.owned(), info.owned());
+            VfioRegion config = device.region(VfioDevice.CONFIG_REGION);
+            VfioRegion bar = device.region(0);
+            device.write(config.offset(), 4, 2, 6);
+            int sizes = 6 << 16 | 4 << 20; // of queue entries, in CC
+            device.write(bar.offset(), 0x14, 4, sizes);
+            report("a register holds what is written", device.read(bar.offset(), 0x14, 4) == sizes,
+                    Long.toHexString(device.read(bar.offset(), 0x14, 4)));
+            answers("hot reset", null, device::hotReset);
+            device.write(config.offset(), 4, 2, 6);
+            report("and nothing after it", device.read(bar.offset(), 0x14, 4) == 0,
+                    Long.toHexString(device.read(bar.offset(), 0x14, 4)));
+        }
+    }
+
     public static void main(String[] args) throws Exception {
+        hotReset(args[1], args[2]);
         HostPciDevice host = HostPciDevice.find(args[0]);
         report("it can be passed", host.whyNotPassable(SIZE) == null, host.whyNotPassable(SIZE));
         try (Iommufd iommufd = Iommufd.open();
