@@ -10,7 +10,7 @@ CACHE=$HOLDOVER_CACHE/lab
 hash_of() { sha256sum | cut -c1-12; }
 KERNEL_KEY=$(grep CONFIG_ "$LAB/kernel.config" | sort | hash_of)
 SYSTEMD_KEY=$(hash_of <"$LAB/systemd-root")
-QEMU_KEY=$(sed -n '/^make_qemu()/,/^}/p; /^mend_qemu()/,/^}/p' "$LAB/setup" | hash_of)
+QEMU_KEY=$(hash_of <"$LAB/build-qemu")
 INITRD_KEY=$(cat "$LAB/guest-init" "$LAB/setup" | hash_of)
 
 newest_in_cache() { # DIRECTORY-PATTERN

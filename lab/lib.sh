@@ -9,6 +9,7 @@
 #   guest_loops                  lets loops in the guest count in its /tmp/LOOP: loop_count LOOP sets OUTPUT, loop_goes_beyond LOOP COUNT
 #   guest_noted, guest_is_it     notes the guest's uptime; checks that it is the guest of $boot, whose time has gone on
 #   guest_hand_over CONTROL      hands the guest to a new VMM process; fails, and the guest stays where it is, if that does not work
+#   blackout                     how long the guest stood still in that hand-over, in microseconds
 #   guest_exit [SECONDS]         waits for the VMM's end; sets GUEST_CODE
 #   tap_add NAME ADDRESS/PREFIX  makes a tap in a network namespace of its own; tap_do NAME COMMAND... runs something there
 #   vfio_bind BDF                gives a PCI device to vfio-pci; sets VFIO_DEVICE, its node in /dev/vfio/devices
@@ -187,6 +188,8 @@ guest_hand_over() { # CONTROL
     wait "$first" || code=$?
     is "$code" 0
 }
+
+blackout() { tr -d ' \n' <<<"$OUTPUT" | sed -nE 's/.*"total-us":([0-9]+).*/\1/p'; }
 
 # How far the guest's clock is from that of the machine that the lab host runs on, and how sure that is, both in milliseconds.
 # The guest from the lab host: by the stamps that both kernels put into a ping. The lab host, which is off by up to a second
