@@ -1,5 +1,6 @@
 package dev.holdover.control;
 
+import dev.holdover.json.Json;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
@@ -12,6 +13,7 @@ import dev.holdover.machine.Machine;
 import dev.holdover.memory.FdSets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 /**
  * A control socket: listens, serves clients of QMP, and carries events to them.
@@ -27,11 +29,16 @@ public final class ControlSocket implements AutoCloseable {
     private final EventLoop worker;
     private final Events events = new Events(this::broadcast);
     private final Guest guest;
+    private final Migration migration;
+    private final FdSets fdsets;
     private final ObjectCommands objects;
-    private final CommandTable commands;
+    private final List<Command> stranded;
 
     // On the loop's thread only.
     private final List<ControlClient> clients = new ArrayList<>();
+    /** Made for the first client: linking all commands takes milliseconds, which no guest is to wait for. */
+    private CommandTable commands;
+
     private long watch;
     /** Given up for a moment when there are no more, to tell a client so instead of letting it wait. */
     private Fd spare = openSpare();
@@ -84,15 +91,11 @@ public final class ControlSocket implements AutoCloseable {
 
     private ControlSocket(SocketFile socket, FdSets fdsets, GuestMaker maker, List<Command> stranded) {
         this.socket = socket;
+        this.fdsets = fdsets;
+        this.stranded = stranded;
         guest = maker.make(events, this);
-        Migration migration = new Migration(guest, events);
+        migration = new Migration(guest, events);
         objects = new ObjectCommands(fdsets, guest);
-        commands = new CommandTable(
-                new GuestCommands(guest, migration),
-                new FdCommands(fdsets),
-                objects,
-                new MigrationCommands(migration),
-                stranded == null ? new LiveUpdateCommands(guest, migration).commands() : stranded);
         loop = new EventLoop("control", ControlSocket::failed);
         worker = new EventLoop("control commands", ControlSocket::failed);
         loop.run(this::listen);
@@ -126,13 +129,25 @@ public final class ControlSocket implements AutoCloseable {
         if (accepted == null) {
             return;
         }
-        ControlClient client = new ControlClient(accepted, loop, worker, new QmpSession(commands), clients::remove);
+        ControlClient client = new ControlClient(accepted, loop, worker, new QmpSession(commands()), clients::remove);
         if (clients.size() >= MAX_CLIENTS) {
             client.refuse("this VMM serves " + MAX_CLIENTS + " control clients at a time: end one first");
             return;
         }
         clients.add(client);
         client.start();
+    }
+
+    private CommandTable commands() {
+        if (commands == null) {
+            commands = new CommandTable(
+                    new GuestCommands(guest, migration),
+                    new FdCommands(fdsets),
+                    objects,
+                    new MigrationCommands(migration),
+                    stranded == null ? new LiveUpdateCommands(guest, migration).commands() : stranded);
+        }
+        return commands;
     }
 
     /** Takes the client off the queue, where it would be found ready again and again. */
@@ -154,8 +169,12 @@ public final class ControlSocket implements AutoCloseable {
     }
 
     /** Any thread. */
-    private void broadcast(String line) {
+    private void broadcast(Map<String, Object> event) {
         loop.run(() -> {
+            if (clients.isEmpty()) {
+                return;
+            }
+            String line = Json.write(event);
             for (ControlClient client : List.copyOf(clients)) {
                 client.event(line);
             }

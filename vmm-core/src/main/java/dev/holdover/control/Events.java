@@ -1,16 +1,15 @@
 package dev.holdover.control;
 
-import dev.holdover.json.Json;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
 /** Makes events and gives them to whoever passes them on. Any thread; never blocks. */
 final class Events {
-    /** Takes an event's line, without its end. */
+    /** Takes an event, a JSON object, which nobody changes any more. */
     @FunctionalInterface
     interface Receiver {
-        void take(String line);
+        void take(Map<String, Object> event);
     }
 
     private final Receiver receiver;
@@ -20,19 +19,19 @@ final class Events {
         this.receiver = receiver;
     }
 
-    /** @param data may be null */
+    /** @param data may be null, and is left as it is from now on */
     void tell(String event, Map<String, Object> data) {
         Instant now = Instant.now();
         Map<String, Object> timestamp = new LinkedHashMap<>();
         timestamp.put("seconds", now.getEpochSecond());
         timestamp.put("microseconds", now.getNano() / 1000);
-        Map<String, Object> line = new LinkedHashMap<>();
-        line.put("timestamp", timestamp);
-        line.put("event", event);
+        Map<String, Object> told = new LinkedHashMap<>();
+        told.put("timestamp", timestamp);
+        told.put("event", event);
         if (data != null) {
-            line.put("data", data);
+            told.put("data", data);
         }
-        receiver.take(Json.write(line));
+        receiver.take(told);
     }
 
     void reset(boolean byGuest, String reason) {
