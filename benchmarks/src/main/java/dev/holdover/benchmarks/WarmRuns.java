@@ -129,6 +129,9 @@ final class WarmRuns {
         List<String> flags = new ArrayList<>(FLAGS);
         flags.addAll(run.flags());
         flags.add("--enable-native-access=ALL-UNNAMED");
+        for (String exported : List.of("foreign.abi", "foreign.abi.x64", "access", "loader")) {
+            flags.add("--add-exports=java.base/jdk.internal." + exported + "=ALL-UNNAMED");
+        }
         flags.add("--sun-misc-unsafe-memory-access=allow");
         flags.add("-D" + Lines.FILE + "=" + directory.resolve("lines.jsonl"));
         flags.add("-D" + Lines.ROUND + "=" + round);

@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.nio.charset.StandardCharsets;
 
 /**
  * An owned file descriptor: closed once, always CLOEXEC when opened here.
@@ -82,7 +83,12 @@ public final class Fd implements AutoCloseable {
         if (text.indexOf('\0') >= 0) {
             throw new ErrnoException("path with a NUL character", Errno.EINVAL);
         }
-        return arena.allocateFrom(text);
+        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        MemorySegment string = arena.allocate(bytes.length + 1L);
+        // Not from the array itself, nor by allocateFrom: the JDK would first generate a class that tells kinds of
+        // arrays apart.
+        MemorySegment.copy(MemorySegment.ofArray(bytes), 0, string, 0, bytes.length);
+        return string;
     }
 
     /** The kernel's number. Throws {@link IllegalStateException} once closed. */

@@ -41,7 +41,7 @@ public final class Signals {
                 throw new VmmException("cannot install a signal handler: the JVM's own SIGSEGV action has no restorer");
             }
             MemorySegment kick = arena.allocate(ACTION_SIZE, 8);
-            kick.set(ValueLayout.JAVA_LONG, 0, Syscall.address("abs").address());
+            kick.set(ValueLayout.JAVA_LONG, 0, Syscall.address("abs"));
             kick.set(ValueLayout.JAVA_LONG, 8, SA_RESTORER);
             kick.set(ValueLayout.JAVA_LONG, 16, jvm.get(ValueLayout.JAVA_LONG, 16));
             ErrnoException.check("rt_sigaction", Syscall.call(Syscall.RT_SIGACTION, KICK, kick.address(), 0, SET_SIZE));

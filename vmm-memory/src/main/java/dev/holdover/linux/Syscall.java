@@ -5,9 +5,9 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.Optional;
 
 /**
  * The one downcall of the program: {@code long syscall(long number, ...)}, syscall(2).
@@ -73,7 +73,12 @@ final class Syscall {
     static final int MEMFD_CREATE = 319;
     static final int KEXEC_FILE_LOAD = 320;
 
-    private static final MethodHandle SYSCALL = bind();
+    private static final long FUNCTION = address("syscall");
+
+    /** The shorter way, or null. */
+    private static final MethodHandle ENTRY_POINT = EntryPoint.find();
+
+    private static final MethodHandle LINKED = ENTRY_POINT != null ? null : link();
 
     // A class, not a lambda: this is on the way to the first system call, and a lambda's class is spun at run time.
     private static final ThreadLocal<MemorySegment> ERRNO = new ThreadLocal<>() {
@@ -86,20 +91,28 @@ final class Syscall {
     private Syscall() {}
 
     @SuppressWarnings("restricted")
-    private static MethodHandle bind() {
+    private static MethodHandle link() {
         MemoryLayout c = ValueLayout.JAVA_LONG;
-        Linker linker = Linker.nativeLinker();
-        return linker.downcallHandle(
-                address("syscall"),
-                FunctionDescriptor.of(ValueLayout.JAVA_LONG, c, c, c, c, c, c, c),
-                Linker.Option.firstVariadicArg(1),
-                Linker.Option.captureCallState("errno"));
+        return Linker.nativeLinker()
+                .downcallHandle(
+                        MemorySegment.ofAddress(FUNCTION),
+                        FunctionDescriptor.of(ValueLayout.JAVA_LONG, c, c, c, c, c, c, c),
+                        Linker.Option.firstVariadicArg(1),
+                        Linker.Option.captureCallState("errno"));
     }
 
     /** The address of a function of the C library. */
-    static MemorySegment address(String name) {
-        SymbolLookup libc = Linker.nativeLinker().defaultLookup();
-        return libc.find(name).orElseThrow(() -> new VmmException("this C library has no " + name + "()"));
+    static long address(String name) {
+        long address = EntryPoint.address(name);
+        return address != 0 ? address : lookUp(name);
+    }
+
+    private static long lookUp(String name) {
+        Optional<MemorySegment> found = Linker.nativeLinker().defaultLookup().find(name);
+        if (found.isEmpty()) {
+            throw new VmmException("this C library has no " + name + "()");
+        }
+        return found.get().address();
     }
 
     /** Makes the call; returns its result, or {@code -errno}. */
@@ -107,7 +120,10 @@ final class Syscall {
         MemorySegment errno = ERRNO.get();
         long result;
         try {
-            result = (long) SYSCALL.invokeExact(errno, (long) number, a, b, c, d, e, f);
+            // The segment of errno stays: its thread has it.
+            result = ENTRY_POINT != null
+                    ? (long) ENTRY_POINT.invokeExact(FUNCTION, errno.address(), (long) number, a, b, c, d, e, f, 0L)
+                    : (long) LINKED.invokeExact(errno, (long) number, a, b, c, d, e, f);
         } catch (Throwable t) {
             throw new AssertionError(t);
         }

@@ -129,7 +129,7 @@ public final class UnixSocket implements AutoCloseable {
         }
         MemorySegment address = arena.allocate(2 + bytes.length + (isAbstract ? 0 : 1), 2);
         address.set(ValueLayout.JAVA_SHORT, 0, (short) AF_UNIX);
-        MemorySegment.copy(bytes, 0, address, ValueLayout.JAVA_BYTE, 2, bytes.length);
+        MemorySegment.copy(MemorySegment.ofArray(bytes), 0, address, 2, bytes.length);
         if (isAbstract) {
             address.set(ValueLayout.JAVA_BYTE, 2, (byte) 0);
         }

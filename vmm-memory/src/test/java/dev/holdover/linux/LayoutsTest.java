@@ -51,6 +51,7 @@ class LayoutsTest {
         RENAMED.put("Signals.KICK", null);
         RENAMED.put("Signals.ACTION_SIZE", "sizeof(struct sigaction)");
         RENAMED.put("Signals.SET_SIZE", "sizeof(sigset_t)");
+        RENAMED.put("Syscall.FUNCTION", null);
         RENAMED.put("Tty.TERMIOS_SIZE", "sizeof(struct termios)");
         RENAMED.put("UnixSocket.BACKLOG", null);
         RENAMED.put("UnixSocket.MAX_FDS", null);
