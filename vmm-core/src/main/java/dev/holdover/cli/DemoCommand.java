@@ -1,17 +1,15 @@
 package dev.holdover.cli;
 
-import dev.holdover.device.SerialConfig;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Memfd;
 import dev.holdover.linux.VmmException;
-import dev.holdover.machine.BootSource;
 import dev.holdover.machine.HandOverReport;
 import dev.holdover.machine.Machine;
+import dev.holdover.machine.MachineBuilder;
 import dev.holdover.machine.MachineConfig;
 import dev.holdover.machine.Rehearsal;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.GuestMemory;
-import dev.holdover.memory.RamConfig;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
@@ -38,7 +36,6 @@ final class DemoCommand implements Callable<Integer> {
     @Mixin
     HelpOption help;
 
-    private static final long RAM_SIZE = 1L << 30;
     // What the guest keeps in RAM; see demo.S.
     private static final long COUNT = 0x1000;
     private static final long LINES_LEFT = 0x1004;
@@ -181,20 +178,10 @@ final class DemoCommand implements Callable<Integer> {
     }
 
     private static MachineConfig config(Fd image) {
-        return new MachineConfig(
-                "demo",
-                RamConfig.memfd(RAM_SIZE),
-                1,
-                new BootSource.Firmware(Path.of("/proc/self/fd/" + image.number())),
-                SerialConfig.parse("stdio"),
-                null,
-                List.of(),
-                List.of(),
-                false,
-                false,
-                List.of(),
-                -1,
-                false);
+        return MachineBuilder.firmware(Path.of("/proc/self/fd/" + image.number()))
+                .name("demo")
+                .memory("1G")
+                .config();
     }
 
     /** The guest's bytes in a memfd: a file would be left behind by a signal. */

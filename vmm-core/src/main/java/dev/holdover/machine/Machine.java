@@ -16,6 +16,8 @@ import dev.holdover.kvm.KvmCap;
 import dev.holdover.kvm.KvmVcpu;
 import dev.holdover.kvm.KvmVm;
 import dev.holdover.kvm.state.Cpuid;
+import dev.holdover.kvm.state.Regs;
+import dev.holdover.kvm.state.Sregs;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.kvm.state.VmState;
 import dev.holdover.linux.Fd;
@@ -37,8 +39,10 @@ import dev.holdover.vmstate.Timeline;
 import dev.holdover.vmstate.TimelineEvent;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 
@@ -127,6 +131,14 @@ public final class Machine implements AutoCloseable {
      */
     public static Machine restore(MachineConfig config, FdSets fdsets, Incoming incoming) {
         return new Machine(config, fdsets, incoming, null, null, null);
+    }
+
+    /** Likewise, of a state file, just as it is. */
+    public static Machine restore(Path state) {
+        try (FdSets none = new FdSets();
+                Incoming incoming = new Incoming(state.toString(), false)) {
+            return restore(incoming.config(), none, incoming);
+        }
     }
 
     /**
@@ -913,8 +925,42 @@ public final class Machine implements AutoCloseable {
         return devices.mmio();
     }
 
+    /** Guest RAM. Any thread; the guest changes it as it runs. */
     public GuestMemory memory() {
         return ram.memory();
+    }
+
+    /**
+     * A copy of a vCPU's general registers, RIP and RFLAGS.
+     *
+     * @throws VmmException if the guest is not paused
+     */
+    public synchronized Regs registers(int vcpu) {
+        Regs registers = new Regs();
+        stopped(vcpu).getRegs(registers);
+        return registers;
+    }
+
+    /** Sets what {@link #registers} has read; likewise. */
+    public synchronized void setRegisters(int vcpu, Regs registers) {
+        requireNotPreserved();
+        stopped(vcpu).setRegs(registers);
+    }
+
+    /** A copy of a vCPU's segments and control registers; as {@link #registers}. */
+    public synchronized Sregs systemRegisters(int vcpu) {
+        Sregs registers = new Sregs();
+        stopped(vcpu).getSregs(registers);
+        return registers;
+    }
+
+    private KvmVcpu stopped(int vcpu) {
+        Objects.checkIndex(vcpu, vcpus.size());
+        if (closed || state == RunState.RUNNING || state == RunState.HANDED_OVER) {
+            throw new VmmException("the registers of vCPU " + vcpu + " can't be seen: the guest "
+                    + (closed ? "has ended" : state == RunState.RUNNING ? "runs, pause it first" : "is another VMM's"));
+        }
+        return vcpus.get(vcpu).vcpu();
     }
 
     /** Parks and ends the vCPUs, then takes everything apart. Not from a vCPU's or device's thread. */

@@ -1,25 +1,22 @@
 package dev.holdover.machine;
 
-import dev.holdover.device.SerialConfig;
 import dev.holdover.handover.HandOverConnection;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Memfd;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.FdSets;
-import dev.holdover.memory.RamConfig;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
-import java.util.List;
 
 /**
  * Hands a scratch guest over within this process, so that all code of a real hand-over is loaded and has run: what the
  * JVM does for the first time takes milliseconds, and a real hand-over is always the first.
  */
 public final class Rehearsal {
-    private static final int RAM = 2 << 20;
+    private static final String RAM = "2M";
     private static final int FIRMWARE = 64 << 10;
     /** out 0x80, al; jmp to it: exits all the time. At the reset vector. */
     private static final int BUSY = 0xfceb80e6;
@@ -59,20 +56,12 @@ public final class Rehearsal {
     }
 
     private static MachineConfig config(Fd image) {
-        return new MachineConfig(
-                "rehearsal",
-                RamConfig.memfd(RAM),
-                1,
-                new BootSource.Firmware(Path.of("/proc/self/fd/" + image.number())),
-                new SerialConfig.Null(),
-                null,
-                List.of(),
-                List.of(),
-                true,
-                false,
-                List.of(),
-                -1,
-                false);
+        return MachineBuilder.firmware(Path.of("/proc/self/fd/" + image.number()))
+                .name("rehearsal")
+                .memory(RAM)
+                .serial("null")
+                .rng()
+                .config();
     }
 
     private static Fd image() {

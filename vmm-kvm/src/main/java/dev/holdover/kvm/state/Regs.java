@@ -20,6 +20,10 @@ public final class Regs {
     public static final int RIP = 128;
     public static final int RFLAGS = 136;
 
+    private static final String[] GENERAL = {
+        "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"
+    };
+
     private final MemorySegment segment;
 
     /** All zero. */
@@ -43,5 +47,19 @@ public final class Regs {
 
     public void set(int register, long value) {
         segment.set(ValueLayout.JAVA_LONG, register, value);
+    }
+
+    /** One line, in hexadecimal. */
+    @Override
+    public String toString() {
+        StringBuilder text = new StringBuilder("rip=" + hex(RIP) + " rflags=" + hex(RFLAGS));
+        for (int i = 0; i < GENERAL.length; i++) {
+            text.append(' ').append(GENERAL[i]).append('=').append(hex(8 * i));
+        }
+        return text.toString();
+    }
+
+    private String hex(int register) {
+        return Long.toHexString(get(register));
     }
 }

@@ -119,4 +119,14 @@ public final class Sregs {
         segment.set(ValueLayout.JAVA_LONG, register, base);
         segment.set(ValueLayout.JAVA_SHORT, register + 8L, (short) limit);
     }
+
+    /** One line, in hexadecimal: the control registers, EFER, and what code and stack are addressed by. */
+    @Override
+    public String toString() {
+        return "cr0=" + Long.toHexString(get(CR0)) + " cr2=" + Long.toHexString(get(CR2)) + " cr3="
+                + Long.toHexString(get(CR3)) + " cr4=" + Long.toHexString(get(CR4)) + " efer="
+                + Long.toHexString(get(EFER)) + " cs=" + Integer.toHexString(selector(CS)) + "@"
+                + Long.toHexString(base(CS)) + " ss=" + Integer.toHexString(selector(SS)) + "@"
+                + Long.toHexString(base(SS));
+    }
 }
