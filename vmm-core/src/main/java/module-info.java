@@ -5,6 +5,7 @@ module dev.holdover.core {
     requires transitive dev.holdover.migration;
     requires com.fasterxml.jackson.core;
     requires info.picocli;
+    requires jdk.jfr;
 
     exports dev.holdover.boot;
     exports dev.holdover.device;

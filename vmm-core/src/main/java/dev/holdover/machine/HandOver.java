@@ -62,6 +62,7 @@ final class HandOver {
      */
     HandOverReport run(SocketFile control) {
         long start = System.nanoTime();
+        FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.HAND_OVER, machine.config.name());
         StateDraft draft = new StateDraft(machine, SavePlan.withRam(machine.config, machine.ram, machine.ramIdentity));
         try (Fd memory = Memfd.create("holdover-state", draft.size())) {
             Memfd.seal(memory, Memfd.F_SEAL_GROW | Memfd.F_SEAL_SHRINK | Memfd.F_SEAL_SEAL);
@@ -73,8 +74,9 @@ final class HandOver {
                 try {
                     peer.send(new Message.Offer(parts(memory, owner, control)));
                     requireAccepted(peer.receive(PREPARE_MILLIS));
+                    phases.done("OTHER_READY");
                     synchronized (machine) {
-                        return cross(draft, image, owner, start);
+                        return cross(draft, image, owner, start, phases);
                     }
                 } finally {
                     letClientsIn();
@@ -122,7 +124,7 @@ final class HandOver {
         }
     }
 
-    private HandOverReport cross(StateDraft draft, StateImage image, OwnerWord owner, long start) {
+    private HandOverReport cross(StateDraft draft, StateImage image, OwnerWord owner, long start, FlightPhases phases) {
         if (machine.state() == RunState.PRESERVED) {
             throw new VmmException("can't hand the guest over: it is preserved for a live update; give that up first");
         }
@@ -141,13 +143,16 @@ final class HandOver {
             machine.devices.release();
             SerialBackend.Pending pending = serial.suspend();
             standing = System.nanoTime();
+            phases.done("PAUSED");
             machine.requireNotEnding();
             draft.complete();
             image.seal();
             saved = System.nanoTime();
+            phases.done("STATE_TAKEN");
             int raise = machine.raise == null ? 0 : machine.raise.code();
             peer.send(new Message.State(ran, raise, pending.input(), pending.output(), pausedAt));
             running = requireRunning(peer.receive(runMillis), owner);
+            phases.done("RUNNING_THERE");
         } catch (RuntimeException | Error e) {
             if (!owner.keep()) {
                 running = awaitTaker(e);

@@ -84,7 +84,10 @@ public final class Incoming implements AutoCloseable {
      * @throws dev.holdover.vmstate.StateException if it is damaged, or not known in all its parts
      */
     public Incoming(String path, boolean force) {
+        FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.RESTORE, "");
         this(StateFile.open(path, KNOWN), force ? Trust.FORCE : Trust.IDENTITY, null, null);
+        phases.named(config.name());
+        phases.done("READ");
     }
 
     /**
@@ -101,7 +104,10 @@ public final class Incoming implements AutoCloseable {
 
     /** Likewise, of a file or memfd that somebody else opened; it stays the caller's, and open. */
     public Incoming(Fd file, boolean force) {
+        FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.RESTORE, "");
         this(StateFile.open(file, KNOWN), force ? Trust.FORCE : Trust.IDENTITY, null, null);
+        phases.named(config.name());
+        phases.done("READ");
     }
 
     /**

@@ -90,8 +90,10 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
     @Override
     public void prepare(Session session) {
         long start = System.nanoTime();
+        FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.LIVE_UPDATE, id);
         machine.ram.populate();
         long populated = System.nanoTime();
+        phases.done("RAM_POPULATED");
         List<Fd> fds = machine.ram.fds();
         for (int i = 0; i < fds.size(); i++) {
             session.preserve(fds.get(i), Tokens.ram(i));
@@ -101,6 +103,7 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
             preserveDevices(session, machine.devices.passthrough());
         }
         long preserved = System.nanoTime();
+        phases.done("RAM_PRESERVED");
         prepared = true;
         long size = machine.ram.config().size();
         long huge = machine.ram.hugeBytes();
@@ -144,8 +147,10 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
             StateDraft draft = new StateDraft(machine, plan);
             StateImage image = draft.build();
             Timeline timeline = image.timeline();
+            FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.LIVE_UPDATE, id);
             machine.pause();
             try {
+                phases.done(Phase.PAUSED.name());
                 machine.stamp(timeline, Phase.PAUSED);
                 machine.requireNotEnding();
                 draft.complete();
@@ -156,7 +161,9 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
                     machine.raise = RamIdentity.Cause.WENT_ON;
                 }
                 machine.stamp(timeline, Phase.STATE_WRITTEN);
+                phases.done(Phase.STATE_WRITTEN.name());
                 preserveState(session, image);
+                phases.done(Phase.STATE_PRESERVED.name());
                 machine.preserved();
                 ready = true;
             } catch (RuntimeException | Error e) {

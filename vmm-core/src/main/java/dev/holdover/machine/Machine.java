@@ -96,7 +96,11 @@ public final class Machine implements AutoCloseable {
 
     private final BlockingQueue<Event> events = new LinkedBlockingQueue<>();
     private final List<MachineListener> listeners = new ArrayList<>();
-    private final StartTimes startTimes = new StartTimes();
+    private final StartTimes startTimes;
+    /** What it was made by: its first run ends that. */
+    private final FlightPhases.Operation origin;
+
+    private boolean ranBefore;
     private RunState state = RunState.PRELAUNCH;
     /** The state that the listeners know of. */
     private RunState told = RunState.PRELAUNCH;
@@ -173,6 +177,12 @@ public final class Machine implements AutoCloseable {
             MachineConfig config, FdSets fdsets, Incoming incoming, Ram handedRam, List<Part> parts, HeldDevices held) {
         this.config = config;
         boolean complete = parts == null;
+        this.origin = !complete
+                ? FlightPhases.Operation.HAND_OVER
+                : incoming == null
+                        ? FlightPhases.Operation.START
+                        : incoming.isOfSession() ? FlightPhases.Operation.LIVE_UPDATE : FlightPhases.Operation.RESTORE;
+        this.startTimes = new StartTimes(FlightPhases.begin(origin, config.name()));
         Ram openedRam = handedRam;
         FlatFirmware openedFirmware = null;
         Devices openedDevices = null;
@@ -439,9 +449,12 @@ public final class Machine implements AutoCloseable {
         requireNotPreserved();
         raiseGeneration();
         state = RunState.RUNNING;
+        FlightPhases phases = ranBefore ? FlightPhases.OFF : FlightPhases.begin(origin, config.name());
+        ranBefore = true;
         devices.resume();
         for (VcpuThread vcpu : vcpus) {
-            vcpu.run();
+            vcpu.run(phases);
+            phases = FlightPhases.OFF;
         }
         tell();
     }
@@ -495,7 +508,7 @@ public final class Machine implements AutoCloseable {
 
     private void unpark() {
         for (VcpuThread vcpu : vcpus) {
-            vcpu.run();
+            vcpu.run(FlightPhases.OFF);
         }
     }
 
@@ -589,6 +602,7 @@ public final class Machine implements AutoCloseable {
         SavePlan.requireNoPassthrough(config);
         boolean ran = state == RunState.RUNNING;
         long start = System.nanoTime();
+        FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.SAVE, config.name());
         SavePlan plan = new SavePlan(config, ram, ramIdentity, options);
         StateDraft draft = new StateDraft(this, plan);
         StateImage image = draft.build();
@@ -597,25 +611,31 @@ public final class Machine implements AutoCloseable {
             pageWriter = pages;
             // What is written now need not be while the guest stands still.
             devices.prepareSave();
+            phases.done("PREPARED");
             long stopped = System.nanoTime();
             if (ran) {
                 stand();
             }
             try {
                 requireNotEnding();
+                phases.done("PAUSED");
                 stamp(image.timeline(), Phase.PAUSED);
                 draft.complete();
+                phases.done("STATE_TAKEN");
                 devices.syncDisks();
                 devices.flushOutput();
+                phases.done("OUTPUT_SYNCED");
                 if (plan.copiedBytes() > 0) {
                     tell(); // it will take its time
                 }
                 plan.saveRam(ram, image, pages);
+                phases.done("RAM_WRITTEN");
                 if (raise == null) {
                     raise = RamIdentity.Cause.WENT_ON;
                 }
                 stamp(image.timeline(), Phase.STATE_WRITTEN);
                 target.publish(image);
+                phases.done("STATE_DURABLE");
             } catch (RuntimeException | Error e) {
                 tell();
                 if (ran) {
@@ -844,7 +864,7 @@ public final class Machine implements AutoCloseable {
         }
         if (state == RunState.RUNNING) {
             for (VcpuThread vcpu : vcpus) {
-                vcpu.run();
+                vcpu.run(FlightPhases.OFF);
             }
         }
     }

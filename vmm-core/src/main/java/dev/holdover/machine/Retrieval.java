@@ -61,12 +61,16 @@ public final class Retrieval {
      */
     public Machine machine(UnaryOperator<MachineConfig> override, FdSets fdsets) {
         TimelineEvent claimed = TimelineEvent.now(Phase.CLAIMED);
+        FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.LIVE_UPDATE, "");
         try (Fd state = session.retrieve(Tokens.STATE)) {
             Fd page = session.retrieve(Tokens.IDENTITY);
             try (Incoming incoming = Incoming.ofSession(state, page, session.name())) {
                 TimelineEvent stateRetrieved = TimelineEvent.now(Phase.STATE_RETRIEVED);
+                phases.named(incoming.config().name());
+                phases.done(Phase.STATE_RETRIEVED.name());
                 Ram ram = ram(incoming.config().ram());
                 TimelineEvent ramRetrieved = TimelineEvent.now(Phase.RAM_RETRIEVED);
+                phases.done(Phase.RAM_RETRIEVED.name());
                 MachineConfig config = override.apply(incoming.config());
                 machine = retrieve(config, fdsets, incoming, ram, page);
                 timeline.addAll(incoming.state().timeline().events());

@@ -18,14 +18,18 @@ public final class StartTimes {
     }
 
     private final long[] nanos = new long[Part.values().length];
+    private final FlightPhases phases;
     private long last = System.nanoTime();
 
-    StartTimes() {}
+    StartTimes(FlightPhases phases) {
+        this.phases = phases;
+    }
 
     void done(Part part) {
         long now = System.nanoTime();
         nanos[part.ordinal()] = now - last;
         last = now;
+        phases.done(part.name());
     }
 
     /** How long it took, nanoseconds. */

@@ -72,6 +72,7 @@ public final class TakeOver implements AutoCloseable {
             if (listener != null) {
                 control = SocketFile.adopt(new UnixSocket(listener), path);
             }
+            FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.HAND_OVER, "");
             try (Incoming draft = Incoming.handedOver(copy())) {
                 machine = Machine.prepare(
                         draft.config(), draft, takeRam(draft.config().ram()), parts);
@@ -88,6 +89,8 @@ public final class TakeOver implements AutoCloseable {
                 }
             }
             Compilers.awaitRest(REST_MILLIS);
+            phases.named(machine.config.name());
+            phases.done("PREPARED");
             peer.send(new Message.Accept());
             return machine;
         } catch (VmmException | ErrnoException e) {
@@ -142,6 +145,7 @@ public final class TakeOver implements AutoCloseable {
         try {
             Message message = peer.receive(STATE_MILLIS);
             long received = System.nanoTime();
+            FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.HAND_OVER, machine.config.name());
             if (!(message instanceof Message.State arrived)) {
                 throw new VmmException("the guest's state did not come");
             }
@@ -149,6 +153,7 @@ public final class TakeOver implements AutoCloseable {
                 machine.complete(incoming, RamIdentity.Cause.of(arrived.raise()));
             }
             long applied = System.nanoTime();
+            phases.done("STATE_APPLIED");
             if (!owner.take()) {
                 throw new VmmException("the other VMM has kept the guest: it does not run here");
             }

@@ -35,6 +35,8 @@ final class VcpuThread {
     private long enteredNanos;
 
     private boolean probed;
+    /** Until it is known that the guest was entered. */
+    private FlightPhases entering = FlightPhases.OFF;
 
     /** What ends a vCPU's run for good; called on its thread. */
     interface Events {
@@ -160,6 +162,8 @@ final class VcpuThread {
             if (proof || (exit instanceof VcpuExit.Interrupted && probed)) {
                 enteredNanos = System.nanoTime();
                 lock.notifyAll();
+                entering.done("FIRST_EXIT");
+                entering = FlightPhases.OFF;
                 return true;
             }
         }
@@ -290,11 +294,16 @@ final class VcpuThread {
         return is;
     }
 
-    /** Lets a parked vCPU run. */
-    void run() {
+    /**
+     * Lets a parked vCPU run.
+     *
+     * @param phases one ends with the guest's first exit
+     */
+    void run(FlightPhases phases) {
         synchronized (lock) {
             if (request == Request.PARK) {
                 request = Request.RUN;
+                entering = phases;
                 enteredNanos = 0;
                 probed = false;
                 lock.notifyAll();
