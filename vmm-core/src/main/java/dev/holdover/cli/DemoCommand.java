@@ -161,10 +161,15 @@ final class DemoCommand implements Callable<Integer> {
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                 .start();
         BufferedReader errors = standby.errorReader(StandardCharsets.UTF_8);
+        String said = null;
         String line = errors.readLine();
-        if (line == null || !line.contains("ready")) {
+        while (line != null && !line.contains("ready")) { // the JVM may have its say first, as on JDK_JAVA_OPTIONS
+            said = line;
+            line = errors.readLine();
+        }
+        if (line == null) {
             standby.destroy();
-            throw new VmmException("the second VMM process does not start: " + line);
+            throw new VmmException("the second VMM process does not start: " + said);
         }
         Thread passOn = new Thread("standby's messages") {
             @Override
