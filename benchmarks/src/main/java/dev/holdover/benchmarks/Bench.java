@@ -40,7 +40,7 @@ public final class Bench implements Callable<Integer> {
     @Parameters(
             paramLabel = "FILTER",
             description =
-                    "Only benchmarks whose name has one of these in it: ColdStart, ColdRestore, HandOver, Restore,"
+                    "Only benchmarks whose name has one of these in it: ColdStart, ColdRestore, HandOver, HeldHandOver, Restore,"
                             + " Save, Exit, Interrupt, State. Default: all.")
     private List<String> filters = new ArrayList<>();
 
@@ -149,11 +149,13 @@ public final class Bench implements Callable<Integer> {
         boolean boots = wanted("ColdStart");
         boolean restores = wanted("ColdRestore");
         boolean handOvers = wanted("HandOver");
+        boolean replacements = wanted("HeldHandOver");
 
         Map<String, Object> host = Host.describe();
         host.put("jvmFlags", String.join(" ", WarmRuns.FLAGS));
         try (Scratch scratch = Scratch.onDisk()) {
-            List<Contestant> contestants = boots || restores || handOvers ? contestants(scratch.path()) : List.of();
+            List<Contestant> contestants =
+                    boots || restores || handOvers || replacements ? contestants(scratch.path()) : List.of();
             Map<String, String> details = new LinkedHashMap<>();
             for (Contestant contestant : contestants) {
                 details.put(contestant.name(), contestant.detail());
@@ -161,7 +163,8 @@ public final class Bench implements Callable<Integer> {
             host.put("contestants", details);
             int pairsOfEach = Math.max(1, starts / 2);
             long cold = ((boots ? starts : 0) + (restores ? starts : 0)) * ColdStarts.EXPECTED_MILLIS
-                    + (handOvers ? pairsOfEach : 0) * HandOvers.EXPECTED_MILLIS;
+                    + (handOvers ? pairsOfEach : 0) * HandOvers.EXPECTED_MILLIS
+                    + (replacements ? pairsOfEach : 0) * HandOvers.REPLACE_MILLIS;
             long warmRound = 0;
             for (WarmRuns.Run run : runs) {
                 warmRound += warm.expectedMillis(run);
@@ -173,6 +176,9 @@ public final class Bench implements Callable<Integer> {
                     for (int mib : sizes) {
                         if (handOvers) {
                             pairs.run(mib, pairsOfEach, progress);
+                        }
+                        if (replacements) {
+                            pairs.replace(mib, pairsOfEach, progress);
                         }
                         if (boots) {
                             starter.boot(mib, starts, progress);

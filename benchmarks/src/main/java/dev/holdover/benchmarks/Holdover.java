@@ -2,9 +2,11 @@ package dev.holdover.benchmarks;
 
 import com.fasterxml.jackson.jr.ob.JSON;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -128,6 +130,68 @@ final class Holdover implements Contestant {
             Files.deleteIfExists(control);
             Files.deleteIfExists(listen);
         }
+    }
+
+    /**
+     * Replaces the VMM of a running guest, whose RAM and state a luod holds meanwhile: one ends, then the next one is
+     * started.
+     *
+     * @return when its live update reached which phase, in microseconds since the guest stood still, by its text
+     */
+    Map<String, Long> replace(Path directory, int mib) throws IOException, InterruptedException {
+        Path socket = directory.resolve("luod");
+        Path control = directory.resolve("control");
+        String agent = "luod,socket=" + socket;
+        Process luod = builder("luod", "--backend", "hold", "--socket", socket.toString())
+                .redirectError(ProcessBuilder.Redirect.DISCARD)
+                .start();
+        Started guest = null;
+        try {
+            awaitFile(socket, luod);
+            guest = started(
+                    builder("run", "--bios", rom.toString(), "-m", mib + "M", "--name", "guest", "--live-update", agent)
+                            .redirectError(ProcessBuilder.Redirect.DISCARD));
+            guest.serial().readNBytes(LETTERS);
+            awaitSubscribed(socket, guest.process());
+            run("luoctl", "kexec", "--socket", socket.toString());
+            guest.process().waitFor();
+            guest = started(
+                    builder("restore", "--live-update", agent, "--name", "guest", "--control", control.toString())
+                            .redirectError(ProcessBuilder.Redirect.DISCARD));
+            guest.serial().readNBytes(LETTERS);
+            awaitFile(control, guest.process());
+            Map<String, Long> phases = new LinkedHashMap<>();
+            for (Object entry : JSON.std.listFrom(output("ctl", control.toString(), "query-timeline"))) {
+                Map<?, ?> phase = (Map<?, ?>) entry;
+                phases.put((String) phase.get("phase"), ((Number) phase.get("after-us")).longValue());
+            }
+            return phases;
+        } finally {
+            if (guest != null) {
+                guest.process().destroyForcibly().waitFor();
+            }
+            luod.destroy();
+            luod.waitFor();
+            Files.deleteIfExists(control);
+            Files.deleteIfExists(socket);
+        }
+    }
+
+    private void awaitSubscribed(Path socket, Process guest) throws IOException, InterruptedException {
+        while (!output("luoctl", "list", "--socket", socket.toString()).contains("SUBSCRIBED")) {
+            if (!guest.isAlive()) {
+                throw new IOException(name + " has ended before it took part in live updates");
+            }
+        }
+    }
+
+    private String output(String... arguments) throws IOException, InterruptedException {
+        Process process = builder(arguments).start();
+        String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        if (process.waitFor() != 0) {
+            throw new IOException(name + " " + String.join(" ", arguments) + " failed");
+        }
+        return text;
     }
 
     private void awaitFile(Path file, Process maker) throws IOException, InterruptedException {

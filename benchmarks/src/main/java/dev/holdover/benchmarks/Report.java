@@ -382,6 +382,45 @@ final class Report {
         table(List.of("RAM", "", "runs", "least ms", "median", "90 %", "greatest"), rows);
     }
 
+    private void heldHandOver() throws IOException {
+        List<String> sizes = values("mib", "benchmark", "HeldHandOver");
+        if (sizes.isEmpty()) {
+            return;
+        }
+        heading("Replacement of a VMM");
+        text(
+                "How long a guest stands still when its VMM ends and another is started in its place: ours by a luod that holds RAM"
+                        + " and state meanwhile (luod --backend hold, luoctl kexec, restore --live-update), QEMU from its event"
+                        + " STOP to its guest's first byte, over a state file, RAM in a file, shared.");
+        Plots.Figures bySize = new Plots.Figures();
+        Plots.Figures stacks = new Plots.Figures();
+        List<List<String>> rows = new ArrayList<>();
+        for (String mib : sizes) {
+            for (String name : values("contestant", "benchmark", "HeldHandOver")) {
+                Sample sample = nanos("benchmark", "HeldHandOver", "mib", mib, "contestant", name);
+                bySize.add(name, size(mib), sample.median() / MILLION);
+                rows.add(List.of(
+                        size(mib),
+                        name,
+                        Integer.toString(sample.size()),
+                        ms(sample.least()),
+                        ms(sample.median()),
+                        ms(sample.percentile(90)),
+                        ms(sample.percentile(100))));
+            }
+            for (String part : HandOvers.REPLACE_PARTS.keySet()) {
+                Sample sample = part(part, "benchmark", "HeldHandOver", "mib", mib, "contestant", "Holdover");
+                stacks.add(part, size(mib), sample.median() / MILLION);
+            }
+        }
+        plot(
+                "held-handover-sizes",
+                "Replacement: blackout by RAM size, medians",
+                Plots.bars("guest RAM", "ms", bySize, false));
+        plot("held-handover-parts", "The parts of a replacement, medians", Plots.stacks("guest RAM", "ms", stacks));
+        table(List.of("RAM", "", "runs", "least ms", "median", "90 %", "greatest"), rows);
+    }
+
     private void restore() throws IOException {
         if (values("mib", "benchmark", "RestoreBenchmark").isEmpty()) {
             return;
@@ -638,6 +677,7 @@ final class Report {
         cold("ColdRestore", "Cold restore");
         cold("ColdStart", "Cold start");
         handOver();
+        heldHandOver();
         restore();
         save();
         exits();
