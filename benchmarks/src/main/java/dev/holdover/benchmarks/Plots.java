@@ -25,13 +25,19 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /** The kinds of plots there are, all in one style, as SVG. */
 final class Plots {
-    private static final int WIDTH = 760;
+    private static final int WIDTH = 920;
     private static final int HEIGHT = 400;
     private static final Color INK = new Color(0x24292f);
     private static final Color GRID = new Color(0xd8dee4);
     /** Holdover is blue wherever it is the only one of its kind; references are grey and warm. */
     private static final Color[] COLOURS = {
-        new Color(0x1f6feb), new Color(0xbf8700), new Color(0x2da44e), new Color(0xcf222e), new Color(0x8250df)
+        new Color(0x1f6feb),
+        new Color(0xbf8700),
+        new Color(0x2da44e),
+        new Color(0xcf222e),
+        new Color(0x8250df),
+        new Color(0x6e7781),
+        new Color(0x0a3069)
     };
 
     private static final Color[] PAIR = {
@@ -65,6 +71,17 @@ final class Plots {
             }
         }
 
+        /** The greatest value; 0 without any. */
+        double most() {
+            double most = 0;
+            for (Map<String, Double> values : series.byName.values()) {
+                for (double value : values.values()) {
+                    most = Math.max(most, value);
+                }
+            }
+            return most;
+        }
+
         boolean isEmpty() {
             return series.byName.isEmpty();
         }
@@ -83,6 +100,9 @@ final class Plots {
     /** Bars side by side. */
     static String bars(String xTitle, String yTitle, Figures figures, boolean pairs) throws IOException {
         CategoryChart chart = categories(xTitle, yTitle, pairs ? PAIR : COLOURS);
+        // What stands in a bar is to fit in it.
+        chart.getStyler()
+                .setDecimalPattern(figures.most() < 10 ? "#,##0.##" : figures.most() < 100 ? "#,##0.#" : "#,##0");
         chart.getStyler().setLabelsVisible(true);
         chart.getStyler().setLabelsPosition(0.95);
         chart.getStyler().setLabelsFontColorAutomaticEnabled(false);

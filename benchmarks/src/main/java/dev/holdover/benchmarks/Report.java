@@ -691,7 +691,7 @@ final class Report {
                 body { font: 15px/1.5 system-ui, sans-serif; color: #24292f; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
                 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; border-bottom: 1px solid #d8dee4; }
                 figure { margin: 1rem 0; } figcaption { color: #57606a; font-size: .9rem; }
-                img { width: 760px; max-width: 100%; }
+                img { width: 920px; max-width: 100%; }
                 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
                 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #eaeef2; vertical-align: top; }
                 td { overflow-wrap: anywhere; } th { color: #57606a; font-weight: 600; }
