@@ -17,10 +17,14 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordedEvent;
+import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -137,6 +141,44 @@ class LiveUpdateTest {
         } finally {
             now.close();
         }
+    }
+
+    @Test
+    void theFlightRecorderHasThePhasesOfBothSides() throws Exception {
+        Path file = dir.resolve("flight.jfr");
+        try (Recording recording = new Recording()) {
+            recording.start();
+            Participant before = boot("count.bin", 1, "vm0");
+            toClose.add(before);
+            luod.awaitSubscribers(1);
+            luod.update();
+            before.machine.await();
+            before.close();
+            try (Participant after = restore("vm0")) {
+                Guest.awaitCount(after.machine);
+            }
+            recording.dump(file);
+        }
+        List<RecordedEvent> events = RecordingFile.readAllEvents(file);
+        events.removeIf(event -> !event.getEventType().getName().equals("dev.holdover.LiveUpdatePhase"));
+        events.sort(Comparator.comparing(RecordedEvent::getEndTime));
+        assertThat(events)
+                .extracting(event -> event.getString("phase"))
+                .containsExactly(
+                        "RAM_POPULATED",
+                        "RAM_PRESERVED",
+                        "PAUSED",
+                        "STATE_WRITTEN",
+                        "STATE_PRESERVED",
+                        "STATE_RETRIEVED",
+                        "RAM_RETRIEVED",
+                        "OPEN",
+                        "MEMSLOTS",
+                        "IRQCHIP",
+                        "VCPUS",
+                        "STATE",
+                        "FIRST_EXIT");
+        assertThat(events.getFirst().getString("guest")).isEqualTo("vm0");
     }
 
     @Test
