@@ -4,6 +4,7 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodType;
 import java.lang.reflect.Array;
 import java.lang.reflect.Constructor;
+import java.util.Collections;
 
 /**
  * The JDK's own way into {@code long syscall(long number, ...)}, without what its linker puts around it.
@@ -96,22 +97,22 @@ final class EntryPoint {
 
         // What the arguments stand in, by the C calling convention; that is variadic, and counts vector registers in
         // RAX.
-        Object arguments = Array.newInstance(storage, 10);
-        Array.set(arguments, 0, place.newInstance(PLACEHOLDER, SLOT_BYTES, TARGET_ADDRESS));
-        Array.set(arguments, 1, place.newInstance(PLACEHOLDER, SLOT_BYTES, CAPTURED_STATE_BUFFER));
-        Array.set(arguments, 2, place.newInstance(INTEGER, REG64_MASK, RDI));
-        Array.set(arguments, 3, place.newInstance(INTEGER, REG64_MASK, RSI));
-        Array.set(arguments, 4, place.newInstance(INTEGER, REG64_MASK, RDX));
-        Array.set(arguments, 5, place.newInstance(INTEGER, REG64_MASK, RCX));
-        Array.set(arguments, 6, place.newInstance(INTEGER, REG64_MASK, R8));
-        Array.set(arguments, 7, place.newInstance(INTEGER, REG64_MASK, R9));
-        Array.set(arguments, 8, place.newInstance(STACK, SLOT_BYTES, 0));
-        Array.set(arguments, 9, rax);
-        Object result = Array.newInstance(storage, 1);
-        Array.set(result, 0, rax);
-        Object scratch = Array.newInstance(storage, 2);
-        Array.set(scratch, 0, r10);
-        Array.set(scratch, 1, r11);
+        Object[] arguments = (Object[]) Array.newInstance(storage, 10);
+        arguments[0] = place.newInstance(PLACEHOLDER, SLOT_BYTES, TARGET_ADDRESS);
+        arguments[1] = place.newInstance(PLACEHOLDER, SLOT_BYTES, CAPTURED_STATE_BUFFER);
+        arguments[2] = place.newInstance(INTEGER, REG64_MASK, RDI);
+        arguments[3] = place.newInstance(INTEGER, REG64_MASK, RSI);
+        arguments[4] = place.newInstance(INTEGER, REG64_MASK, RDX);
+        arguments[5] = place.newInstance(INTEGER, REG64_MASK, RCX);
+        arguments[6] = place.newInstance(INTEGER, REG64_MASK, R8);
+        arguments[7] = place.newInstance(INTEGER, REG64_MASK, R9);
+        arguments[8] = place.newInstance(STACK, SLOT_BYTES, 0);
+        arguments[9] = rax;
+        Object[] result = (Object[]) Array.newInstance(storage, 1);
+        result[0] = rax;
+        Object[] scratch = (Object[]) Array.newInstance(storage, 2);
+        scratch[0] = r10;
+        scratch[1] = r11;
         Object none = Array.newInstance(storage, 0);
 
         // No vector register is an argument or a result, and a call from Java saves none.
@@ -121,18 +122,7 @@ final class EntryPoint {
                         int.class, storage, storage)
                 .invoke(null, result, none, result, none, 0, scratch, none, STACK_ALIGNMENT, 0, r10, r11);
 
-        MethodType type = MethodType.methodType(
-                long.class,
-                long.class,
-                long.class,
-                long.class,
-                long.class,
-                long.class,
-                long.class,
-                long.class,
-                long.class,
-                long.class,
-                long.class);
+        MethodType type = MethodType.methodType(long.class, Collections.nCopies(arguments.length, long.class));
         Class<?> entryPoint = Class.forName("jdk.internal.foreign.abi.NativeEntryPoint");
         Object made = entryPoint
                 .getMethod(
