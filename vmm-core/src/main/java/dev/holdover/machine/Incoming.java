@@ -84,10 +84,12 @@ public final class Incoming implements AutoCloseable {
      * @throws dev.holdover.vmstate.StateException if it is damaged, or not known in all its parts
      */
     public Incoming(String path, boolean force) {
-        FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.RESTORE, "");
-        this(StateFile.open(path, KNOWN), force ? Trust.FORCE : Trust.IDENTITY, null, null);
-        phases.named(config.name());
-        phases.done("READ");
+        this(
+                FlightPhases.begin(FlightPhases.Operation.RESTORE, ""),
+                StateFile.open(path, KNOWN),
+                force ? Trust.FORCE : Trust.IDENTITY,
+                null,
+                null);
     }
 
     /**
@@ -99,15 +101,18 @@ public final class Incoming implements AutoCloseable {
      */
     static Incoming ofSession(Fd state, Fd page, String session) {
         RamIdentity identity = RamIdentity.readPage(page);
-        return new Incoming(StateFile.open(state, KNOWN), Trust.SESSION, identity, "session " + session);
+        return new Incoming(
+                FlightPhases.OFF, StateFile.open(state, KNOWN), Trust.SESSION, identity, "session " + session);
     }
 
     /** Likewise, of a file or memfd that somebody else opened; it stays the caller's, and open. */
     public Incoming(Fd file, boolean force) {
-        FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.RESTORE, "");
-        this(StateFile.open(file, KNOWN), force ? Trust.FORCE : Trust.IDENTITY, null, null);
-        phases.named(config.name());
-        phases.done("READ");
+        this(
+                FlightPhases.begin(FlightPhases.Operation.RESTORE, ""),
+                StateFile.open(file, KNOWN),
+                force ? Trust.FORCE : Trust.IDENTITY,
+                null,
+                null);
     }
 
     /**
@@ -118,10 +123,11 @@ public final class Incoming implements AutoCloseable {
     static Incoming handedOver(MemorySegment memory) {
         StateFile state = StateFile.parse(memory);
         state.requireKnown(KNOWN);
-        return new Incoming(state, Trust.HANDED_OVER, null, null);
+        return new Incoming(FlightPhases.OFF, state, Trust.HANDED_OVER, null, null);
     }
 
-    private Incoming(StateFile state, Trust trust, RamIdentity ofSession, String place) {
+    /** @param phases one begins before the state is opened, and ends here */
+    private Incoming(FlightPhases phases, StateFile state, Trust trust, RamIdentity ofSession, String place) {
         this.state = state;
         this.trust = trust;
         this.ofSession = ofSession;
@@ -144,6 +150,8 @@ public final class Incoming implements AutoCloseable {
             state.close();
             throw e;
         }
+        phases.named(config.name());
+        phases.done("READ");
     }
 
     /** Whether a section is of a kind and version that can be restored. */

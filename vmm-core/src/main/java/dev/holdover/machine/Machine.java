@@ -863,9 +863,7 @@ public final class Machine implements AutoCloseable {
             listener.reset();
         }
         if (state == RunState.RUNNING) {
-            for (VcpuThread vcpu : vcpus) {
-                vcpu.run(FlightPhases.OFF);
-            }
+            unpark();
         }
     }
 

@@ -27,6 +27,7 @@ public final class MachineBuilder {
     private String name = "";
     private String memory;
     private String ram;
+    private RamConfig ramConfig = RamConfig.parse(null, null);
     private int cpus = 1;
     private SerialConfig serial = SerialConfig.parse("stdio");
     private ConsoleConfig console;
@@ -81,14 +82,14 @@ public final class MachineBuilder {
 
     /** How much RAM, as {@code -m}: 256M, 1.5G. */
     public MachineBuilder memory(String size) {
-        RamConfig.parse(size, ram);
+        ramConfig = RamConfig.parse(size, ram);
         memory = size;
         return this;
     }
 
     /** Where RAM is, as {@code --ram}: mem-path=/dev/shm/ram, backend=anonymous. In a memfd if this is not called. */
     public MachineBuilder ram(String where) {
-        RamConfig.parse(memory, where);
+        ramConfig = RamConfig.parse(memory, where);
         ram = where;
         return this;
     }
@@ -163,7 +164,7 @@ public final class MachineBuilder {
     public MachineConfig config() {
         return new MachineConfig(
                 name,
-                RamConfig.parse(memory, ram),
+                ramConfig,
                 cpus,
                 firmware != null
                         ? new BootSource.Firmware(firmware)
