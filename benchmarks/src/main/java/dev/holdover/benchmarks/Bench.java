@@ -163,8 +163,8 @@ public final class Bench implements Callable<Integer> {
             host.put("contestants", details);
             int pairsOfEach = Math.max(1, starts / 2);
             long cold = ((boots ? starts : 0) + (restores ? starts : 0)) * ColdStarts.EXPECTED_MILLIS
-                    + (handOvers ? pairsOfEach : 0) * HandOvers.EXPECTED_MILLIS
-                    + (replacements ? pairsOfEach : 0) * HandOvers.REPLACE_MILLIS;
+                    + (handOvers ? pairsOfEach : 0) * HandOvers.Way.STANDBY.expectedMillis()
+                    + (replacements ? pairsOfEach : 0) * HandOvers.Way.REPLACED.expectedMillis();
             long warmRound = 0;
             for (WarmRuns.Run run : runs) {
                 warmRound += warm.expectedMillis(run);
@@ -175,10 +175,10 @@ public final class Bench implements Callable<Integer> {
                     HandOvers pairs = new HandOvers(contestants, lines, idle);
                     for (int mib : sizes) {
                         if (handOvers) {
-                            pairs.run(mib, pairsOfEach, progress);
+                            pairs.run(HandOvers.Way.STANDBY, mib, pairsOfEach, progress);
                         }
                         if (replacements) {
-                            pairs.replace(mib, pairsOfEach, progress);
+                            pairs.run(HandOvers.Way.REPLACED, mib, pairsOfEach, progress);
                         }
                         if (boots) {
                             starter.boot(mib, starts, progress);

@@ -1,6 +1,5 @@
 package dev.holdover.benchmarks;
 
-import dev.holdover.vmstate.Phase;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,25 +13,17 @@ import java.util.Map;
  * from it, and timed from outside.
  */
 final class HandOvers {
-    /** Two VMMs and a hand-over, with the wait for an idle machine, about. */
-    static final long EXPECTED_MILLIS = 1_500;
-
-    /** Likewise, with a luod and its questions. */
-    static final long REPLACE_MILLIS = 2_000;
-
-    private static final List<String> PARTS = List.of("pause", "save", "send", "apply", "enter");
-
-    /** The phases that a replacement's parts end with, by the part's name; the first begins when the guest stands still. */
-    static final Map<String, String> REPLACE_PARTS = replaceParts();
-
-    private static Map<String, String> replaceParts() {
-        Map<String, String> parts = new LinkedHashMap<>();
-        parts.put("preserve", Phase.READY.text());
-        parts.put("end and start", Phase.CLAIMED.text());
-        parts.put("retrieve", Phase.RAM_RETRIEVED.text());
-        parts.put("make", Phase.KVM_BUILT.text());
-        parts.put("enter", Phase.RUNNING.text());
-        return parts;
+    /**
+     * How the guest comes to the other process.
+     *
+     * @param expectedMillis all that is started and one hand-over, with the wait for an idle machine, about
+     * @param parts of ours, in their order
+     */
+    record Way(String benchmark, long expectedMillis, List<String> parts) {
+        /** To one that stands by. */
+        static final Way STANDBY = new Way("HandOver", 1_500, List.of("pause", "save", "send", "apply", "enter"));
+        /** To one that is started when the first has ended; in between the guest is held by nobody who could run it. */
+        static final Way REPLACED = new Way("HeldHandOver", 2_000, List.copyOf(Holdover.REPLACE_PARTS.keySet()));
     }
 
     private final List<Contestant> contestants;
@@ -45,36 +36,20 @@ final class HandOvers {
         this.idle = idle;
     }
 
-    /** To a process that stands by. */
-    void run(int mib, int rounds, Progress progress) throws IOException, InterruptedException {
-        run("HandOver", EXPECTED_MILLIS, HandOvers::measure, mib, rounds, progress);
-    }
-
-    /** To one that is started when the first has ended; in between the guest is held by nobody who could run it. */
-    void replace(int mib, int rounds, Progress progress) throws IOException, InterruptedException {
-        run("HeldHandOver", REPLACE_MILLIS, HandOvers::measureReplaced, mib, rounds, progress);
-    }
-
-    @FunctionalInterface
-    private interface Measure {
-        void of(Contestant contestant, Path directory, int mib, Map<String, Object> line)
-                throws IOException, InterruptedException;
-    }
-
-    private void run(String benchmark, long expected, Measure measure, int mib, int rounds, Progress progress)
-            throws IOException, InterruptedException {
+    void run(Way way, int mib, int rounds, Progress progress) throws IOException, InterruptedException {
         for (int round = 0; round < rounds; round++) {
             for (Contestant contestant : contestants) {
                 progress.step(
-                        benchmark + " " + mib + " MiB, round " + (round + 1) + ": " + contestant.name(), expected);
+                        way.benchmark() + " " + mib + " MiB, round " + (round + 1) + ": " + contestant.name(),
+                        way.expectedMillis());
                 try (Scratch scratch = Scratch.inMemory()) {
                     idle.await();
                     Map<String, Object> line = new LinkedHashMap<>();
-                    line.put("benchmark", benchmark);
+                    line.put("benchmark", way.benchmark());
                     line.put("contestant", contestant.name());
                     line.put("round", round);
                     line.put("mib", mib);
-                    measure.of(contestant, scratch.path(), mib, line);
+                    measure(contestant, way, scratch.path(), mib, line);
                     lines.add(line);
                 } catch (IOException e) {
                     progress.leftOut(e.getMessage());
@@ -84,45 +59,22 @@ final class HandOvers {
         }
     }
 
-    private static void measure(Contestant contestant, Path directory, int mib, Map<String, Object> line)
+    private static void measure(Contestant contestant, Way way, Path directory, int mib, Map<String, Object> line)
             throws IOException, InterruptedException {
         if (contestant instanceof Qemu qemu) {
             Path ram = directory.resolve("ram");
-            line.put("nanos", qemu.handOver(ram, mib, directory.resolve("state")));
+            Path state = directory.resolve("state");
+            line.put("nanos", way.equals(Way.STANDBY) ? qemu.handOver(ram, mib, state) : qemu.replace(ram, mib, state));
             Files.deleteIfExists(ram);
         } else if (contestant instanceof Holdover holdover) {
-            Map<String, Object> report = holdover.handOver(directory, mib);
-            Map<String, Object> parts = new LinkedHashMap<>();
+            Map<String, Long> parts = way.equals(Way.STANDBY)
+                    ? holdover.handOver(directory, mib, way.parts())
+                    : holdover.replace(directory, mib);
             long sum = 0;
-            for (String part : PARTS) {
-                long nanos = ((Number) report.get(part + "-us")).longValue() * 1000;
-                parts.put(part, nanos);
+            for (long nanos : parts.values()) {
                 sum += nanos;
             }
             line.put("nanos", sum);
-            line.put("parts", parts);
-        }
-    }
-
-    private static void measureReplaced(Contestant contestant, Path directory, int mib, Map<String, Object> line)
-            throws IOException, InterruptedException {
-        if (contestant instanceof Qemu qemu) {
-            Path ram = directory.resolve("ram");
-            line.put("nanos", qemu.replace(ram, mib, directory.resolve("state")));
-            Files.deleteIfExists(ram);
-        } else if (contestant instanceof Holdover holdover) {
-            Map<String, Long> phases = holdover.replace(directory, mib);
-            Map<String, Object> parts = new LinkedHashMap<>();
-            long before = 0;
-            for (Map.Entry<String, String> part : REPLACE_PARTS.entrySet()) {
-                Long after = phases.get(part.getValue());
-                if (after == null) {
-                    throw new IOException(contestant.name() + ": its timeline has no '" + part.getValue() + "'");
-                }
-                parts.put(part.getKey(), (after - before) * 1000);
-                before = after;
-            }
-            line.put("nanos", before * 1000);
             line.put("parts", parts);
         }
     }

@@ -1,6 +1,7 @@
 package dev.holdover.benchmarks;
 
 import com.fasterxml.jackson.jr.ob.JSON;
+import dev.holdover.vmstate.Phase;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -16,6 +17,17 @@ final class Holdover implements Contestant {
     private static final long DEADLINE_SECONDS = 30;
     /** So many letters the guest writes before it is saved. */
     private static final int LETTERS = 5;
+
+    /** The parts of a replacement and the phase that each ends with; the first begins when the guest stands still. */
+    static final Map<String, Phase> REPLACE_PARTS = new LinkedHashMap<>();
+
+    static {
+        REPLACE_PARTS.put("preserve", Phase.READY);
+        REPLACE_PARTS.put("end and start", Phase.CLAIMED);
+        REPLACE_PARTS.put("retrieve", Phase.RAM_RETRIEVED);
+        REPLACE_PARTS.put("make", Phase.KVM_BUILT);
+        REPLACE_PARTS.put("enter", Phase.RUNNING);
+    }
 
     private final String name;
     private final List<String> command;
@@ -97,9 +109,9 @@ final class Holdover implements Contestant {
     /**
      * Hands a running guest over to a VMM that stands by, both of them fresh, and ends both.
      *
-     * @return what the VMM says of it, in microseconds: {@code pause-us} and so on
+     * @return how long each part took, nanoseconds, as the VMM says
      */
-    Map<String, Object> handOver(Path directory, int mib) throws IOException, InterruptedException {
+    Map<String, Long> handOver(Path directory, int mib, List<String> parts) throws IOException, InterruptedException {
         Path control = directory.resolve("control");
         Path listen = directory.resolve("standby");
         Process standby = builder("standby", "--listen", listen.toString())
@@ -114,14 +126,14 @@ final class Holdover implements Contestant {
                     .redirectError(ProcessBuilder.Redirect.DISCARD));
             guest.serial().readNBytes(LETTERS);
             awaitFile(control, guest.process());
-            Process order = builder("ctl", control.toString(), "handover", listen.toString())
-                    .start();
-            byte[] report = order.getInputStream().readAllBytes();
-            if (order.waitFor() != 0) {
-                throw new IOException(name + " handed nothing over");
-            }
+            Map<String, Object> report =
+                    JSON.std.mapFrom(output("ctl", control.toString(), "handover", listen.toString()));
             guest.process().waitFor();
-            return JSON.std.mapFrom(report);
+            Map<String, Long> nanos = new LinkedHashMap<>();
+            for (String part : parts) {
+                nanos.put(part, ((Number) report.get(part + "-us")).longValue() * 1000);
+            }
+            return nanos;
         } finally {
             standby.destroyForcibly().waitFor();
             if (guest != null) {
@@ -136,7 +148,7 @@ final class Holdover implements Contestant {
      * Replaces the VMM of a running guest, whose RAM and state a luod holds meanwhile: one ends, then the next one is
      * started.
      *
-     * @return when its live update reached which phase, in microseconds since the guest stood still, by its text
+     * @return how long each of {@link #REPLACE_PARTS} took, nanoseconds, as the second VMM says
      */
     Map<String, Long> replace(Path directory, int mib) throws IOException, InterruptedException {
         Path socket = directory.resolve("luod");
@@ -165,7 +177,7 @@ final class Holdover implements Contestant {
                 Map<?, ?> phase = (Map<?, ?>) entry;
                 phases.put((String) phase.get("phase"), ((Number) phase.get("after-us")).longValue());
             }
-            return phases;
+            return replaceParts(phases);
         } finally {
             if (guest != null) {
                 guest.process().destroyForcibly().waitFor();
@@ -175,6 +187,21 @@ final class Holdover implements Contestant {
             Files.deleteIfExists(control);
             Files.deleteIfExists(socket);
         }
+    }
+
+    private Map<String, Long> replaceParts(Map<String, Long> phases) throws IOException {
+        Map<String, Long> nanos = new LinkedHashMap<>();
+        long before = 0;
+        for (Map.Entry<String, Phase> part : REPLACE_PARTS.entrySet()) {
+            Long after = phases.get(part.getValue().text());
+            if (after == null) {
+                throw new IOException(
+                        name + ": its timeline has no '" + part.getValue().text() + "'");
+            }
+            nanos.put(part.getKey(), (after - before) * 1000);
+            before = after;
+        }
+        return nanos;
     }
 
     private void awaitSubscribed(Path socket, Process guest) throws IOException, InterruptedException {

@@ -177,6 +177,11 @@ final class Qemu implements Contestant {
 
     @Override
     public void save(Path ram, int mib, Path state) throws IOException, InterruptedException {
+        saveAndEnd(ram, mib, state);
+    }
+
+    /** Returns when its guest was told to stand still. */
+    private long saveAndEnd(Path ram, int mib, Path state) throws IOException, InterruptedException {
         Started guest = startWithQmp(machine(ram, mib));
         try (Writer out = guest.process().outputWriter();
                 BufferedReader in = guest.process().inputReader()) {
@@ -184,10 +189,12 @@ final class Qemu implements Contestant {
             out.write(NEGOTIATE);
             out.write(migrate(state));
             out.flush();
+            long stopped = awaitEvent(in, "STOP");
             awaitSaved(out, in);
             out.write("{\"execute\":\"quit\"}\n");
             out.flush();
             guest.process().waitFor(DEADLINE_SECONDS, TimeUnit.SECONDS);
+            return stopped;
         } finally {
             guest.process().destroyForcibly().waitFor();
         }
@@ -273,26 +280,7 @@ final class Qemu implements Contestant {
      * @return from the word that the guest stands still to its first byte, nanoseconds
      */
     long replace(Path ram, int mib, Path state) throws IOException, InterruptedException {
-        long stopped;
-        Started from = startWithQmp(machine(ram, mib));
-        try (Writer in = from.process().outputWriter();
-                BufferedReader out = from.process().inputReader()) {
-            readLetters(from.serial());
-            in.write(NEGOTIATE);
-            in.flush();
-            out.readLine();
-            out.readLine();
-            out.readLine();
-            in.write(migrate(state));
-            in.flush();
-            stopped = awaitEvent(out, "STOP");
-            awaitSaved(in, out);
-            in.write("{\"execute\":\"quit\"}\n");
-            in.flush();
-            from.process().waitFor(DEADLINE_SECONDS, TimeUnit.SECONDS);
-        } finally {
-            from.process().destroyForcibly().waitFor();
-        }
+        long stopped = saveAndEnd(ram, mib, state);
         Started to = restore(ram, mib, state);
         try {
             if (to.serial().read() <= 0) {

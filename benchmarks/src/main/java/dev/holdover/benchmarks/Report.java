@@ -342,62 +342,42 @@ final class Report {
         table(List.of("RAM", "", "runs", "least ms", "median", "90 %", "greatest", "CPU ms", "MiB"), rows);
     }
 
-    private void handOver() throws IOException {
-        List<String> sizes = values("mib", "benchmark", "HandOver");
-        if (sizes.isEmpty()) {
-            return;
-        }
-        heading("Hand-over");
-        text(
+    private void handOvers() throws IOException {
+        handOvers(
+                HandOvers.Way.STANDBY,
+                "Hand-over",
                 "How long a guest stands still on its way to another process of the same host: its first, between two that are"
                         + " fresh. QEMU has nothing like it: it is timed from its event STOP to the RESUME of a second one that"
-                        + " waits, over a state file, RAM shared.");
-        Plots.Figures bySize = new Plots.Figures();
-        Plots.Figures stacks = new Plots.Figures();
-        List<List<String>> rows = new ArrayList<>();
-        for (String mib : sizes) {
-            for (String name : values("contestant", "benchmark", "HandOver")) {
-                Object[] which = {"benchmark", "HandOver", "mib", mib, "contestant", name};
-                Sample sample = nanos(which);
-                bySize.add(name, size(mib), sample.median() / MILLION);
-                rows.add(List.of(
-                        size(mib),
-                        name,
-                        Integer.toString(sample.size()),
-                        ms(sample.least()),
-                        ms(sample.median()),
-                        ms(sample.percentile(90)),
-                        ms(sample.percentile(100))));
-            }
-            for (String part : List.of("pause", "save", "send", "apply", "enter")) {
-                Sample sample = part(part, "benchmark", "HandOver", "mib", mib, "contestant", "Holdover");
-                stacks.add(part, size(mib), sample.median() / MILLION);
-            }
-        }
-        plot(
-                "handover-sizes",
+                        + " waits, over a state file, RAM shared.",
+                "handover",
                 "Hand-over: blackout by RAM size, medians",
-                Plots.bars("guest RAM", "ms", bySize, false));
-        plot("handover-parts", "The parts of a hand-over, medians", Plots.stacks("guest RAM", "ms", stacks));
-        table(List.of("RAM", "", "runs", "least ms", "median", "90 %", "greatest"), rows);
+                "The parts of a hand-over, medians");
+        handOvers(
+                HandOvers.Way.REPLACED,
+                "Replacement of a VMM",
+                "How long a guest stands still when its VMM ends and another is started in its place: ours by a luod that holds RAM"
+                        + " and state meanwhile (luod --backend hold, luoctl kexec, restore --live-update), QEMU from its event"
+                        + " STOP to its guest's first byte, over a state file, RAM in a file, shared.",
+                "held-handover",
+                "Replacement: blackout by RAM size, medians",
+                "The parts of a replacement, medians");
     }
 
-    private void heldHandOver() throws IOException {
-        List<String> sizes = values("mib", "benchmark", "HeldHandOver");
+    private void handOvers(
+            HandOvers.Way way, String title, String explanation, String plots, String sizesCaption, String partsCaption)
+            throws IOException {
+        List<String> sizes = values("mib", "benchmark", way.benchmark());
         if (sizes.isEmpty()) {
             return;
         }
-        heading("Replacement of a VMM");
-        text(
-                "How long a guest stands still when its VMM ends and another is started in its place: ours by a luod that holds RAM"
-                        + " and state meanwhile (luod --backend hold, luoctl kexec, restore --live-update), QEMU from its event"
-                        + " STOP to its guest's first byte, over a state file, RAM in a file, shared.");
+        heading(title);
+        text(explanation);
         Plots.Figures bySize = new Plots.Figures();
         Plots.Figures stacks = new Plots.Figures();
         List<List<String>> rows = new ArrayList<>();
         for (String mib : sizes) {
-            for (String name : values("contestant", "benchmark", "HeldHandOver")) {
-                Sample sample = nanos("benchmark", "HeldHandOver", "mib", mib, "contestant", name);
+            for (String name : values("contestant", "benchmark", way.benchmark())) {
+                Sample sample = nanos("benchmark", way.benchmark(), "mib", mib, "contestant", name);
                 bySize.add(name, size(mib), sample.median() / MILLION);
                 rows.add(List.of(
                         size(mib),
@@ -408,16 +388,13 @@ final class Report {
                         ms(sample.percentile(90)),
                         ms(sample.percentile(100))));
             }
-            for (String part : HandOvers.REPLACE_PARTS.keySet()) {
-                Sample sample = part(part, "benchmark", "HeldHandOver", "mib", mib, "contestant", "Holdover");
+            for (String part : way.parts()) {
+                Sample sample = part(part, "benchmark", way.benchmark(), "mib", mib, "contestant", "Holdover");
                 stacks.add(part, size(mib), sample.median() / MILLION);
             }
         }
-        plot(
-                "held-handover-sizes",
-                "Replacement: blackout by RAM size, medians",
-                Plots.bars("guest RAM", "ms", bySize, false));
-        plot("held-handover-parts", "The parts of a replacement, medians", Plots.stacks("guest RAM", "ms", stacks));
+        plot(plots + "-sizes", sizesCaption, Plots.bars("guest RAM", "ms", bySize, false));
+        plot(plots + "-parts", partsCaption, Plots.stacks("guest RAM", "ms", stacks));
         table(List.of("RAM", "", "runs", "least ms", "median", "90 %", "greatest"), rows);
     }
 
@@ -676,8 +653,7 @@ final class Report {
         goalTable();
         cold("ColdRestore", "Cold restore");
         cold("ColdStart", "Cold start");
-        handOver();
-        heldHandOver();
+        handOvers();
         restore();
         save();
         exits();
