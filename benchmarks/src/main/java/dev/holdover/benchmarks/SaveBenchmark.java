@@ -72,7 +72,7 @@ public class SaveBenchmark {
         machine.ports().add(Rom.PORT, 1, counter);
         state = scratch.path().resolve("state");
         machine.resume();
-        machine.save(state.toString(), new SaveOptions(true, false));
+        machine.save(state.toString(), SaveOptions.IN_PLACE);
         bytes = Arena.ofAuto().allocate(Files.size(state), 8);
         firmware = Floor.firmware(Rom.PORT_WRITES);
         floor = new Floor(null, size, firmware, cpus);
@@ -92,7 +92,7 @@ public class SaveBenchmark {
     @Benchmark
     public void holdover(ForkLines lines) {
         Parts parts = new Parts();
-        SaveReport report = machine.save(state.toString(), new SaveOptions(true, false));
+        SaveReport report = machine.save(state.toString(), SaveOptions.IN_PLACE);
         parts.add("before", report.totalNanos() - report.stoppedNanos());
         parts.add("stopped", report.stoppedNanos());
         lines.add(report.totalNanos(), parts.nanos());

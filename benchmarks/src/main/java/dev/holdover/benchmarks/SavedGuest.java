@@ -1,12 +1,11 @@
 package dev.holdover.benchmarks;
 
 import dev.holdover.boot.FlatFirmware;
-import dev.holdover.device.SerialConfig;
 import dev.holdover.kvm.VcpuExit;
 import dev.holdover.linux.Fd;
-import dev.holdover.machine.BootSource;
 import dev.holdover.machine.Incoming;
 import dev.holdover.machine.Machine;
+import dev.holdover.machine.MachineBuilder;
 import dev.holdover.machine.MachineConfig;
 import dev.holdover.machine.SaveOptions;
 import dev.holdover.machine.StartTimes;
@@ -15,7 +14,6 @@ import dev.holdover.memory.RamConfig;
 import dev.holdover.memory.RamIdentity;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Locale;
 
 /** A guest that was saved, to be taken up again and again: its RAM is as it was, for the guest changes none of it. */
@@ -61,26 +59,13 @@ final class SavedGuest implements AutoCloseable {
         RamConfig ram = RamKind.FILE.config(directory, fdsets, 1 << 20);
         try (Machine machine = new Machine(config(ram, Rom.PORT_WRITES.write(directory), cpus), fdsets)) {
             machine.resume();
-            machine.save(state.toString(), new SaveOptions(true, false));
+            machine.save(state.toString(), SaveOptions.IN_PLACE);
         }
     }
 
     /** A machine without devices but those that each has. */
     static MachineConfig config(RamConfig ram, Path rom, int cpus) {
-        return new MachineConfig(
-                "",
-                ram,
-                cpus,
-                new BootSource.Firmware(rom),
-                SerialConfig.parse("null"),
-                null,
-                List.of(),
-                List.of(),
-                false,
-                false,
-                List.of(),
-                -1,
-                false);
+        return MachineBuilder.firmware(rom).cpus(cpus).serial("null").config().withRam(ram);
     }
 
     private static void touch(Machine machine) {

@@ -62,7 +62,7 @@ final class Migration {
     /** Starts to hand the guest to a VMM that stands by at a path, and returns; what prevents it at once throws. */
     synchronized void startHandOver(String path, boolean withEvents) throws QmpException {
         requireNone();
-        begin(new SaveOptions(true, false), withEvents, () -> {
+        begin(SaveOptions.IN_PLACE, withEvents, () -> {
             HandOverReport crossed = guest.handOver(path);
             handOver = crossed;
             return new SaveReport(0, crossed.stateBytes(), crossed.totalNanos(), crossed.blackoutNanos(), List.of());

@@ -6,15 +6,11 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadFeature;
-import dev.holdover.device.SerialConfig;
-import dev.holdover.machine.BootSource;
 import dev.holdover.machine.Machine;
+import dev.holdover.machine.MachineBuilder;
 import dev.holdover.machine.MachineConfig;
 import dev.holdover.machine.SaveOptions;
 import dev.holdover.memory.FdSets;
-import dev.holdover.memory.RamConfig;
-import dev.holdover.virtio.ConsoleConfig;
-import dev.holdover.virtio.DiskConfig;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -61,20 +57,17 @@ class InspectCommandTest {
     private void save(String name, String ramOption, boolean keep) throws Exception {
         Path disk = dir.resolve("disk");
         Files.write(disk, new byte[1 << 20]);
-        MachineConfig config = new MachineConfig(
-                name,
-                RamConfig.parse("16M", ramOption),
-                2,
-                new BootSource.Firmware(GUEST),
-                SerialConfig.parse("null"),
-                ConsoleConfig.parse("file:" + dir.resolve("console")),
-                List.of(new DiskConfig(disk.toString(), true)),
-                List.of(),
-                true,
-                false,
-                List.of(),
-                0xf4,
-                false);
+        MachineConfig config = MachineBuilder.firmware(GUEST)
+                .name(name)
+                .memory("16M")
+                .ram(ramOption)
+                .cpus(2)
+                .serial("null")
+                .console("file:" + dir.resolve("console"))
+                .disk("path=" + disk + ",readonly=on")
+                .rng()
+                .debugExit(0xf4)
+                .config();
         try (FdSets fdsets = new FdSets();
                 Machine machine = new Machine(config, fdsets)) {
             machine.resume();

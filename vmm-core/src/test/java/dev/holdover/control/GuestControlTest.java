@@ -2,11 +2,10 @@ package dev.holdover.control;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.holdover.device.SerialConfig;
 import dev.holdover.linux.VmmException;
-import dev.holdover.machine.BootSource;
 import dev.holdover.machine.HandOverReport;
 import dev.holdover.machine.Machine;
+import dev.holdover.machine.MachineBuilder;
 import dev.holdover.machine.MachineConfig;
 import dev.holdover.machine.MachineEnd;
 import dev.holdover.machine.RunState;
@@ -38,20 +37,11 @@ class GuestControlTest {
         try (InputStream in = GuestControlTest.class.getResourceAsStream("/guests/count.bin")) {
             Files.copy(in, image);
         }
-        MachineConfig config = new MachineConfig(
-                "g",
-                RamConfig.memfd(16 << 20),
-                1,
-                new BootSource.Firmware(image),
-                SerialConfig.parse("null"),
-                null,
-                List.of(),
-                List.of(),
-                false,
-                false,
-                List.of(),
-                -1,
-                false);
+        MachineConfig config = MachineBuilder.firmware(image)
+                .name("g")
+                .memory("16M")
+                .serial("null")
+                .config();
         String path = dir.resolve("control").toString();
         try (FdSets fdsets = new FdSets();
                 Machine machine = new Machine(config, fdsets);

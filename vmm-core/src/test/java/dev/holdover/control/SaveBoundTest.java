@@ -2,12 +2,11 @@ package dev.holdover.control;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.holdover.device.SerialConfig;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Memfd;
-import dev.holdover.machine.BootSource;
 import dev.holdover.machine.Incoming;
 import dev.holdover.machine.Machine;
+import dev.holdover.machine.MachineBuilder;
 import dev.holdover.machine.MachineConfig;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.GuestMemory;
@@ -16,7 +15,6 @@ import java.io.InputStream;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -61,20 +59,7 @@ class SaveBoundTest {
     }
 
     private MachineConfig config(RamConfig ramConfig) {
-        return new MachineConfig(
-                "",
-                ramConfig,
-                1,
-                new BootSource.Firmware(image),
-                SerialConfig.parse("null"),
-                null,
-                List.of(),
-                List.of(),
-                false,
-                false,
-                List.of(),
-                -1,
-                false);
+        return MachineBuilder.firmware(image).serial("null").config().withRam(ramConfig);
     }
 
     /** Not the page where the guest counts. */

@@ -7,14 +7,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
-import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -36,11 +34,9 @@ class FlightPhasesTest {
     /** The phases of the guest's operations, in the order of their ends. */
     private static Map<String, List<String>> phases(Path file, String guest) throws IOException {
         Map<String, List<String>> phases = new TreeMap<>();
-        List<RecordedEvent> events = RecordingFile.readAllEvents(file);
-        events.sort(Comparator.comparing(RecordedEvent::getEndTime));
-        for (RecordedEvent event : events) {
+        for (RecordedEvent event : Recorded.phases(file)) {
             String type = event.getEventType().getName();
-            if (type.startsWith("dev.holdover.") && event.getString("guest").equals(guest)) {
+            if (event.getString("guest").equals(guest)) {
                 assertThat(event.getEventType().getCategoryNames()).containsExactly("Holdover");
                 assertThat(event.getDuration()).as(event.toString()).isBetween(Duration.ZERO, Duration.ofMinutes(1));
                 phases.computeIfAbsent(type, none -> new ArrayList<>()).add(event.getString("phase"));

@@ -377,7 +377,7 @@ class HandOverTest {
                 Guest.named("count.bin", dir).ram("16M", "mem-path=" + ram).machine()) {
             machine.resume();
             Guest.awaitCount(machine);
-            machine.save(state.toString(), new SaveOptions(true, false));
+            machine.save(state.toString(), SaveOptions.IN_PLACE);
             try (Machine other = cross(machine)) {
                 assertThat(other.state()).isNotEqualTo(RunState.RUNNING);
                 other.resume();

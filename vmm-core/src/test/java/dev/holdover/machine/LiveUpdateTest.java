@@ -17,14 +17,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
-import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -159,9 +157,8 @@ class LiveUpdateTest {
             }
             recording.dump(file);
         }
-        List<RecordedEvent> events = RecordingFile.readAllEvents(file);
+        List<RecordedEvent> events = Recorded.phases(file);
         events.removeIf(event -> !event.getEventType().getName().equals("dev.holdover.LiveUpdatePhase"));
-        events.sort(Comparator.comparing(RecordedEvent::getEndTime));
         assertThat(events)
                 .extracting(event -> event.getString("phase"))
                 .containsExactly(

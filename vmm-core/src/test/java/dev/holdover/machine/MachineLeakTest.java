@@ -72,7 +72,7 @@ class MachineLeakTest {
                     before = Footprint.now();
                 }
                 Guest.awaitCount(machine);
-                machine.save(state, new SaveOptions(true, false));
+                machine.save(state, SaveOptions.IN_PLACE);
                 machine.close();
                 try (Incoming incoming = new Incoming(state, false)) {
                     machine = Machine.restore(incoming.config(), fdsets, incoming);

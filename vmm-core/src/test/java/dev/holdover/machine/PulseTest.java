@@ -21,7 +21,6 @@ class PulseTest {
     private static final int PULSES = 30;
     private static final int MOST_PULSES = 1000;
     private static final int MAX_MICROS = 20_000;
-    private static final SaveOptions KEEP = new SaveOptions(true, false);
 
     @TempDir
     Path directory;
@@ -66,7 +65,7 @@ class PulseTest {
             int caught = 0;
             for (int i = 0; i < PULSES || (caught == 0 && i < MOST_PULSES); i++) {
                 TimeUnit.MICROSECONDS.sleep(random.nextInt(MAX_MICROS));
-                machine.save(state.toString(), KEEP);
+                machine.save(state.toString(), SaveOptions.IN_PLACE);
                 caught += isCaught(guest, machine) ? 1 : 0;
                 int rounds = machine.memory().getInt(LivingGuest.ROUNDS);
                 machine.close();
@@ -94,7 +93,7 @@ class PulseTest {
         try (Machine machine = LivingGuest.TIMERS.guest(directory, ram).machine()) {
             machine.resume();
             Guest.awaitCount(machine);
-            machine.save(state.toString(), KEEP);
+            machine.save(state.toString(), SaveOptions.IN_PLACE);
             before = machine.memory().getLong(LivingGuest.KVMCLOCK);
             assertThat(before).as("this KVM has a kvmclock").isPositive();
         }

@@ -26,7 +26,6 @@ import org.junit.jupiter.params.provider.EnumSource;
  */
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class ReadBackTest {
-    private static final SaveOptions KEEP = new SaveOptions(true, false);
     private static final int ROUNDS = 5;
 
     /**
@@ -103,12 +102,12 @@ class ReadBackTest {
         try (Machine machine = guest.guest(directory, ram).machine()) {
             machine.resume();
             Guest.awaitCount(machine);
-            machine.save(first.toString(), KEEP);
+            machine.save(first.toString(), SaveOptions.IN_PLACE);
         }
         for (int round = 0; round < ROUNDS; round++) {
             try (Incoming incoming = new Incoming(first.toString(), false);
                     Machine machine = Machine.restore(incoming.config(), fdsets, incoming)) {
-                machine.save(second.toString(), KEEP);
+                machine.save(second.toString(), SaveOptions.IN_PLACE);
             }
             try (Incoming set = new Incoming(first.toString(), false);
                     Incoming got = new Incoming(second.toString(), false)) {
@@ -118,7 +117,7 @@ class ReadBackTest {
                     Machine machine = Machine.restore(incoming.config(), fdsets, incoming)) {
                 machine.resume();
                 Guest.awaitCount(machine);
-                machine.save(first.toString(), KEEP);
+                machine.save(first.toString(), SaveOptions.IN_PLACE);
             }
         }
         guest.assertUnbroken(directory);

@@ -3,12 +3,9 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.holdover.boot.BootConfig;
-import dev.holdover.device.SerialConfig;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.FdSets;
-import dev.holdover.memory.RamConfig;
 import dev.holdover.vmstate.StateException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -16,7 +13,6 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -35,7 +31,6 @@ class SaveRestoreTest {
     /** How often the guest found a register that was not what it should be; 0 in guests that do not look. */
     private static final long BROKEN = 0x1010;
 
-    private static final SaveOptions KEEP = new SaveOptions(true, false);
     private static final SaveOptions COPY = new SaveOptions(false, false);
     private static final long KIB = 1024;
     private static final int TIMELINE_SIZE = 2048;
@@ -67,23 +62,15 @@ class SaveRestoreTest {
     }
 
     private MachineConfig config(String guest, String size, String ramOption, int cpus) {
-        BootSource boot = guest.endsWith(".bin")
-                ? new BootSource.Firmware(guest(guest))
-                : new BootSource.KernelImage(new BootConfig(guest(guest), null, ""));
-        return new MachineConfig(
-                "test",
-                RamConfig.parse(size, ramOption),
-                cpus,
-                boot,
-                SerialConfig.parse("file:" + serial),
-                null,
-                List.of(),
-                List.of(),
-                false,
-                false,
-                List.of(),
-                0xf4,
-                false);
+        MachineBuilder machine =
+                guest.endsWith(".bin") ? MachineBuilder.firmware(guest(guest)) : MachineBuilder.kernel(guest(guest));
+        return machine.name("test")
+                .memory(size)
+                .ram(ramOption)
+                .cpus(cpus)
+                .serial("file:" + serial)
+                .debugExit(0xf4)
+                .config();
     }
 
     private Machine boot(String guest) {
@@ -115,7 +102,7 @@ class SaveRestoreTest {
         try (Machine machine = boot(guest)) {
             machine.resume();
             awaitCountBeyond(machine, 3);
-            SaveReport report = machine.save(state.toString(), KEEP);
+            SaveReport report = machine.save(state.toString(), SaveOptions.IN_PLACE);
             assertThat(machine.state()).isEqualTo(RunState.SAVED);
             assertThat(report.ram()).containsExactly("ram0: 16 MiB kept in place");
             assertThat(report.transferred()).isEqualTo(Files.size(state));
@@ -161,7 +148,7 @@ class SaveRestoreTest {
             machine.resume();
             awaitCountBeyond(machine, 3);
             machine.memory().slice(0x200000, 255L << 20 >> 1).fill((byte) 7);
-            SaveReport report = machine.save(state.toString(), KEEP);
+            SaveReport report = machine.save(state.toString(), SaveOptions.IN_PLACE);
             assertThat(report.transferred()).isLessThan(2 << 20);
         }
     }
@@ -170,7 +157,7 @@ class SaveRestoreTest {
     void aMemfdOfItsOwnIsNotLeftBehind() throws Exception {
         try (Machine machine = new Machine(config("count.bin", "16M", null, 1), fdsets)) {
             machine.resume();
-            assertThatThrownBy(() -> machine.save(state.toString(), KEEP))
+            assertThatThrownBy(() -> machine.save(state.toString(), SaveOptions.IN_PLACE))
                     .isInstanceOf(VmmException.class)
                     .hasMessageContaining("ends with it")
                     .hasMessageContaining("mem-path=");
@@ -183,7 +170,7 @@ class SaveRestoreTest {
         try (Machine machine = boot("count.bin")) {
             machine.resume();
             awaitCountBeyond(machine, 3);
-            machine.save(state.toString(), KEEP);
+            machine.save(state.toString(), SaveOptions.IN_PLACE);
         }
     }
 
@@ -218,7 +205,7 @@ class SaveRestoreTest {
         try (Machine machine = boot("count.bin")) {
             machine.resume();
             awaitCountBeyond(machine, 3);
-            machine.save(state.toString(), KEEP);
+            machine.save(state.toString(), SaveOptions.IN_PLACE);
             int count = counter(machine);
             machine.resume();
             awaitCountBeyond(machine, count);
@@ -311,7 +298,7 @@ class SaveRestoreTest {
     void aTargetThatCannotBeWrittenLeavesTheGuestRunning() throws Exception {
         try (Machine machine = boot("count.bin")) {
             machine.resume();
-            assertThatThrownBy(() -> machine.save(dir.resolve("no/such/dir").toString(), KEEP))
+            assertThatThrownBy(() -> machine.save(dir.resolve("no/such/dir").toString(), SaveOptions.IN_PLACE))
                     .isInstanceOf(VmmException.class)
                     .hasMessageContaining("ENOENT");
             assertThat(machine.state()).isEqualTo(RunState.RUNNING);
@@ -324,7 +311,7 @@ class SaveRestoreTest {
         try (Machine machine = new Machine(config("idle.elf", "16M", "mem-path=" + ram, 2), fdsets)) {
             machine.resume();
             awaitCountBeyond(machine, 3);
-            machine.save(state.toString(), KEEP);
+            machine.save(state.toString(), SaveOptions.IN_PLACE);
         }
         try (Machine machine = restore(false)) {
             int count = counter(machine);
