@@ -91,8 +91,9 @@ class CutRamTest {
             driver.describe(0, Driver.RINGS + 0x400, 16, Driver.NEXT);
             driver.describe(1, HALF, 512, Driver.NEXT | Driver.WRITE);
             driver.describe(2, Driver.RINGS + 0x500, 1, Driver.WRITE);
-            driver.offer();
+            // Cut first: a device that starts late looks at the queue then, before it is kicked.
             cut(HALF);
+            driver.offer();
             driver.kick();
             assertEndsInASentence(machine, HALF)
                     .cause()
