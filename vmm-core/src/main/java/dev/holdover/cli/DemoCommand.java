@@ -74,7 +74,7 @@ final class DemoCommand implements Callable<Integer> {
         try (FdSets none = new FdSets();
                 Fd image = image();
                 Machine machine = new Machine(config(image), none)) {
-            Rehearsal.upTo(REHEARSALS);
+            Rehearsal.upTo(REHEARSALS, Rehearsal.Side.OUTGOING);
             say("a guest with 1 GiB of RAM in a memfd boots in this one (pid "
                     + ProcessHandle.current().pid() + "); its own words follow");
             GuestMemory memory = machine.memory();

@@ -38,7 +38,7 @@ import picocli.CommandLine.Option;
             "  ./vmm standby --listen /run/vm.standby"
         })
 final class StandbyCommand implements Callable<Integer>, PlainArguments.Reader {
-    private static final int REHEARSALS = 20;
+    private static final int REHEARSALS = 6;
 
     @Mixin
     HelpOption help;
@@ -80,7 +80,7 @@ final class StandbyCommand implements Callable<Integer>, PlainArguments.Reader {
             SocketFile itsControl;
             try (SocketFile socket = SocketFile.listen("the stand-by socket", UnixSocket.Kind.SEQPACKET, listen)) {
                 Thread leave = closeOnSignal(socket, ownControl);
-                Rehearsal.upTo(REHEARSALS);
+                Rehearsal.upTo(REHEARSALS, Rehearsal.Side.INCOMING);
                 System.err.println("vmm standby: ready on " + listen);
                 TakeOver takeOver = accept(socket.listener());
                 while (!take(takeOver)) {

@@ -664,7 +664,7 @@ public final class Machine implements AutoCloseable {
         SavePlan.requireShared(config.ram());
         requirePassable();
         try (HandOverConnection peer = HandOverConnection.connect(path)) {
-            Rehearsal.upTo(REHEARSALS);
+            Rehearsal.upTo(REHEARSALS, Rehearsal.Side.OUTGOING);
             return new HandOver(this, peer).run(control);
         }
     }

@@ -6,6 +6,7 @@ import dev.holdover.linux.Memfd;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.FdSets;
+import dev.holdover.vmstate.StateImage;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -21,37 +22,64 @@ public final class Rehearsal {
     /** out 0x80, al; jmp to it: exits all the time. At the reset vector. */
     private static final int BUSY = 0xfceb80e6;
 
+    /** So often, whatever a state is taken or given with is compiled, if only by the quicker compiler. */
+    private static final int SAVES = 200;
+
+    private static final int APPLIES = 600;
+
     /** On a busy machine it is better to be ready than to be fast. Nanoseconds. */
     private static final long MOST_TIME = 5_000_000_000L;
 
+    private static final long MOST_TIME_OF_REPEATS = 300_000_000L;
+
     private static int done;
+
+    /** Which side this process will be on. What it does while the guest stands still, it repeats in each round. */
+    public enum Side {
+        OUTGOING,
+        INCOMING
+    }
 
     private Rehearsal() {}
 
     /**
-     * Does it until this process has done it so many times, some 50 ms each; begins none after five seconds. What fails
-     * throws as it would in earnest.
+     * Does it until this process has done it so many times, some 100 (outgoing) or 200 ms each; begins none after five
+     * seconds. What fails throws as it would in earnest.
      */
-    public static synchronized void upTo(int rounds) {
+    public static synchronized void upTo(int rounds, Side side) {
         long start = System.nanoTime();
         while (done < rounds && System.nanoTime() - start < MOST_TIME) {
-            handOver();
+            handOver(side);
             done++;
         }
     }
 
-    private static void handOver() {
+    private static void handOver(Side side) {
         UnixSocket[] pair = UnixSocket.pair(UnixSocket.Kind.SEQPACKET);
-        Taker taker = new Taker(pair[1]);
+        Taker taker = new Taker(pair[1], side == Side.INCOMING ? APPLIES : 0);
         taker.start();
         try (HandOverConnection peer = new HandOverConnection(pair[0], "the rehearsal");
                 FdSets none = new FdSets();
                 Fd image = image();
                 Machine machine = new Machine(config(image), none)) {
+            if (side == Side.OUTGOING) {
+                save(machine);
+            }
             machine.resume();
             new HandOver(machine, peer).run(null);
         } finally {
             taker.await();
+        }
+    }
+
+    /** Takes the parked machine's state, again and again. */
+    private static void save(Machine machine) {
+        StateDraft draft = new StateDraft(machine, SavePlan.withRam(machine.config, machine.ram, machine.ramIdentity));
+        StateImage image = draft.build();
+        long start = System.nanoTime();
+        for (int i = 0; i < SAVES && System.nanoTime() - start < MOST_TIME_OF_REPEATS; i++) {
+            draft.complete();
+            image.seal();
         }
     }
 
@@ -76,11 +104,13 @@ public final class Rehearsal {
     /** The other VMM, on a thread. */
     private static final class Taker extends Thread {
         private final UnixSocket socket;
+        private final int applies;
         private RuntimeException failure;
 
-        Taker(UnixSocket socket) {
+        Taker(UnixSocket socket, int applies) {
             super("rehearsal");
             this.socket = socket;
+            this.applies = applies;
         }
 
         @Override
@@ -90,6 +120,10 @@ public final class Rehearsal {
                     Machine machine = takeOver.prepare()) {
                 takeOver.run();
                 machine.pause();
+                long start = System.nanoTime();
+                for (int i = 0; i < applies && System.nanoTime() - start < MOST_TIME_OF_REPEATS; i++) {
+                    takeOver.applyAgain();
+                }
             } catch (RuntimeException e) {
                 failure = e;
             }

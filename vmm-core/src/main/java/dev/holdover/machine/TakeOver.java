@@ -149,9 +149,7 @@ public final class TakeOver implements AutoCloseable {
             if (!(message instanceof Message.State arrived)) {
                 throw new VmmException("the guest's state did not come");
             }
-            try (Incoming incoming = Incoming.handedOver(copy())) {
-                machine.complete(incoming, RamIdentity.Cause.of(arrived.raise()));
-            }
+            apply(RamIdentity.Cause.of(arrived.raise()));
             long applied = System.nanoTime();
             phases.done("STATE_APPLIED");
             if (!owner.take()) {
@@ -173,6 +171,17 @@ public final class TakeOver implements AutoCloseable {
             refuse(e);
             throw e;
         }
+    }
+
+    private void apply(RamIdentity.Cause why) {
+        try (Incoming incoming = Incoming.handedOver(copy())) {
+            machine.complete(incoming, why);
+        }
+    }
+
+    /** Gives the machine, which is paused again, the state that it came with: a rehearsal does. */
+    void applyAgain() {
+        apply(null);
     }
 
     /** The guest runs here: if the other side is gone, it need not know. */

@@ -508,9 +508,9 @@ class HandOverTest {
 
     @Test
     void nothingIsLeftBehind() throws Exception {
-        Rehearsal.upTo(3);
+        Rehearsal.upTo(3, Rehearsal.Side.OUTGOING);
         Footprint before = Footprint.now();
-        Rehearsal.upTo(33);
+        Rehearsal.upTo(33, Rehearsal.Side.INCOMING);
         Footprint after = Footprint.now();
         assertThat(after.descriptors()).as("descriptors").isEqualTo(before.descriptors());
         assertThat(after.mappings()).as("mappings").isLessThan(before.mappings() + 40);
