@@ -154,19 +154,23 @@ final class Holdover implements Contestant {
         Path socket = directory.resolve("luod");
         Path control = directory.resolve("control");
         String agent = "luod,socket=" + socket;
+        // A VMM waits up to two seconds for its console's reader before it ends; a file takes all.
+        Path console = directory.resolve("console");
         Process luod = builder("luod", "--backend", "hold", "--socket", socket.toString())
                 .redirectError(ProcessBuilder.Redirect.DISCARD)
                 .start();
+        Process first = null;
         Started guest = null;
         try {
             awaitFile(socket, luod);
-            guest = started(
-                    builder("run", "--bios", rom.toString(), "-m", mib + "M", "--name", "guest", "--live-update", agent)
-                            .redirectError(ProcessBuilder.Redirect.DISCARD));
-            guest.serial().readNBytes(LETTERS);
-            awaitSubscribed(socket, guest.process());
+            first = builder("run", "--bios", rom.toString(), "-m", mib + "M", "--name", "guest", "--live-update", agent)
+                    .redirectOutput(console.toFile())
+                    .redirectError(ProcessBuilder.Redirect.DISCARD)
+                    .start();
+            awaitSubscribed(socket, first);
+            awaitLetters(console, first);
             run("luoctl", "kexec", "--socket", socket.toString());
-            guest.process().waitFor();
+            first.waitFor();
             guest = started(
                     builder("restore", "--live-update", agent, "--name", "guest", "--control", control.toString())
                             .redirectError(ProcessBuilder.Redirect.DISCARD));
@@ -179,11 +183,15 @@ final class Holdover implements Contestant {
             }
             return replaceParts(phases);
         } finally {
+            if (first != null) {
+                first.destroyForcibly().waitFor();
+            }
             if (guest != null) {
                 guest.process().destroyForcibly().waitFor();
             }
             luod.destroy();
             luod.waitFor();
+            Files.deleteIfExists(console);
             Files.deleteIfExists(control);
             Files.deleteIfExists(socket);
         }
@@ -225,6 +233,15 @@ final class Holdover implements Contestant {
         while (!Files.exists(file)) {
             if (!maker.isAlive()) {
                 throw new IOException(name + " has ended before there was a " + file);
+            }
+            TimeUnit.MILLISECONDS.sleep(5);
+        }
+    }
+
+    private void awaitLetters(Path console, Process guest) throws IOException, InterruptedException {
+        while (Files.size(console) < LETTERS) {
+            if (!guest.isAlive()) {
+                throw new IOException(name + " has ended before its guest wrote");
             }
             TimeUnit.MILLISECONDS.sleep(5);
         }
