@@ -128,7 +128,8 @@ public final class Bench implements Callable<Integer> {
         }
         for (String filter : filters) {
             if (name.toLowerCase(Locale.ROOT).contains(filter.toLowerCase(Locale.ROOT))) {
-                return !(filter.equalsIgnoreCase("restore") && name.startsWith("Cold"));
+                return !(filter.equalsIgnoreCase("restore") && name.startsWith("Cold"))
+                        && !(filter.equalsIgnoreCase("handover") && name.startsWith("Held"));
             }
         }
         return false;

@@ -116,11 +116,11 @@ final class Holdover implements Contestant {
         Path listen = directory.resolve("standby");
         Process standby = builder("standby", "--listen", listen.toString())
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                .redirectError(ProcessBuilder.Redirect.DISCARD)
+                .redirectError(ProcessBuilder.Redirect.PIPE)
                 .start();
         Started guest = null;
         try {
-            awaitFile(listen, standby);
+            awaitReady(standby);
             // That it has handed its guest over is what it says on stderr.
             guest = started(builder("run", "--bios", rom.toString(), "-m", mib + "M", "--control", control.toString())
                     .redirectError(ProcessBuilder.Redirect.DISCARD));
@@ -210,6 +210,16 @@ final class Holdover implements Contestant {
             before = after;
         }
         return nanos;
+    }
+
+    private void awaitReady(Process standby) throws IOException {
+        String line = "";
+        while (!line.startsWith("vmm standby: ready")) {
+            line = standby.errorReader().readLine();
+            if (line == null) {
+                throw new IOException(name + " has ended before it stood by");
+            }
+        }
     }
 
     private void awaitSubscribed(Path socket, Process guest) throws IOException, InterruptedException {
