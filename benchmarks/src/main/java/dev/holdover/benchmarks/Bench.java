@@ -127,9 +127,10 @@ public final class Bench implements Callable<Integer> {
             return true;
         }
         for (String filter : filters) {
-            if (name.toLowerCase(Locale.ROOT).contains(filter.toLowerCase(Locale.ROOT))) {
-                return !(filter.equalsIgnoreCase("restore") && name.startsWith("Cold"))
-                        && !(filter.equalsIgnoreCase("handover") && name.startsWith("Held"));
+            boolean another = (filter.equalsIgnoreCase("restore") && name.startsWith("Cold"))
+                    || (filter.equalsIgnoreCase("handover") && name.startsWith("Held"));
+            if (!another && name.toLowerCase(Locale.ROOT).contains(filter.toLowerCase(Locale.ROOT))) {
+                return true;
             }
         }
         return false;

@@ -125,7 +125,7 @@ final class Holdover implements Contestant {
             guest = started(builder("run", "--bios", rom.toString(), "-m", mib + "M", "--control", control.toString())
                     .redirectError(ProcessBuilder.Redirect.DISCARD));
             guest.serial().readNBytes(LETTERS);
-            awaitFile(control, guest.process());
+            awaitFile(control, 0, guest.process());
             Map<String, Object> report =
                     JSON.std.mapFrom(output("ctl", control.toString(), "handover", listen.toString()));
             guest.process().waitFor();
@@ -162,20 +162,20 @@ final class Holdover implements Contestant {
         Process first = null;
         Started guest = null;
         try {
-            awaitFile(socket, luod);
+            awaitFile(socket, 0, luod);
             first = builder("run", "--bios", rom.toString(), "-m", mib + "M", "--name", "guest", "--live-update", agent)
                     .redirectOutput(console.toFile())
                     .redirectError(ProcessBuilder.Redirect.DISCARD)
                     .start();
             awaitSubscribed(socket, first);
-            awaitLetters(console, first);
+            awaitFile(console, LETTERS, first);
             run("luoctl", "kexec", "--socket", socket.toString());
             first.waitFor();
             guest = started(
                     builder("restore", "--live-update", agent, "--name", "guest", "--control", control.toString())
                             .redirectError(ProcessBuilder.Redirect.DISCARD));
             guest.serial().readNBytes(LETTERS);
-            awaitFile(control, guest.process());
+            awaitFile(control, 0, guest.process());
             Map<String, Long> phases = new LinkedHashMap<>();
             for (Object entry : JSON.std.listFrom(output("ctl", control.toString(), "query-timeline"))) {
                 Map<?, ?> phase = (Map<?, ?>) entry;
@@ -239,19 +239,10 @@ final class Holdover implements Contestant {
         return text;
     }
 
-    private void awaitFile(Path file, Process maker) throws IOException, InterruptedException {
-        while (!Files.exists(file)) {
+    private void awaitFile(Path file, int bytes, Process maker) throws IOException, InterruptedException {
+        while (!Files.exists(file) || Files.size(file) < bytes) {
             if (!maker.isAlive()) {
-                throw new IOException(name + " has ended before there was a " + file);
-            }
-            TimeUnit.MILLISECONDS.sleep(5);
-        }
-    }
-
-    private void awaitLetters(Path console, Process guest) throws IOException, InterruptedException {
-        while (Files.size(console) < LETTERS) {
-            if (!guest.isAlive()) {
-                throw new IOException(name + " has ended before its guest wrote");
+                throw new IOException(name + " has ended before " + file + " was there");
             }
             TimeUnit.MILLISECONDS.sleep(5);
         }
