@@ -63,7 +63,7 @@ final class HandOver {
     HandOverReport run(SocketFile control) {
         long start = System.nanoTime();
         FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.HAND_OVER, machine.config.name());
-        StateDraft draft = new StateDraft(machine, SavePlan.withRam(machine.config, machine.ram, machine.ramIdentity));
+        StateDraft draft = StateDraft.withRam(machine);
         try (Fd memory = Memfd.create("holdover-state", draft.size())) {
             Memfd.seal(memory, Memfd.F_SEAL_GROW | Memfd.F_SEAL_SHRINK | Memfd.F_SEAL_SEAL);
             try (Mapping mapping = Mapping.shared(memory, 0, draft.size());

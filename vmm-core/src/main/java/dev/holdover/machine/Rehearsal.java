@@ -74,7 +74,7 @@ public final class Rehearsal {
 
     /** Takes the parked machine's state, again and again. */
     private static void save(Machine machine) {
-        StateDraft draft = new StateDraft(machine, SavePlan.withRam(machine.config, machine.ram, machine.ramIdentity));
+        StateDraft draft = StateDraft.withRam(machine);
         StateImage image = draft.build();
         long start = System.nanoTime();
         for (int i = 0; i < SAVES && System.nanoTime() - start < MOST_TIME_OF_REPEATS; i++) {

@@ -41,6 +41,11 @@ final class StateDraft {
         this.firstDevice = machine.devices.declare(layout);
     }
 
+    /** Of a state that goes together with its RAM's descriptors. */
+    static StateDraft withRam(Machine machine) {
+        return new StateDraft(machine, SavePlan.withRam(machine.config, machine.ram, machine.ramIdentity));
+    }
+
     /** Bytes that the image takes. */
     long size() {
         return layout.size();
