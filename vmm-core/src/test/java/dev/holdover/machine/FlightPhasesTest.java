@@ -84,7 +84,7 @@ class FlightPhasesTest {
         Path file = dir.resolve("flight.jfr");
         try (Recording recording = new Recording()) {
             recording.start();
-            Rehearsal.upTo(1, Rehearsal.Side.OUTGOING);
+            Rehearsal.handOver(Rehearsal.Side.OUTGOING);
             recording.dump(file);
         }
         List<String> phases = phases(file, "rehearsal").get("dev.holdover.HandOverPhase");

@@ -508,9 +508,13 @@ class HandOverTest {
 
     @Test
     void nothingIsLeftBehind() throws Exception {
-        Rehearsal.upTo(3, Rehearsal.Side.OUTGOING);
+        for (int i = 0; i < 3; i++) {
+            Rehearsal.handOver(Rehearsal.Side.OUTGOING);
+        }
         Footprint before = Footprint.now();
-        Rehearsal.upTo(33, Rehearsal.Side.INCOMING);
+        for (int i = 0; i < 30; i++) {
+            Rehearsal.handOver(Rehearsal.Side.INCOMING);
+        }
         Footprint after = Footprint.now();
         assertThat(after.descriptors()).as("descriptors").isEqualTo(before.descriptors());
         assertThat(after.mappings()).as("mappings").isLessThan(before.mappings() + 40);
