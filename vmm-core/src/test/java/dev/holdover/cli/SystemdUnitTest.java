@@ -3,6 +3,7 @@ package dev.holdover.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.UnixSocket;
+import dev.holdover.testing.NeedsKvm;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -13,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The VMM as the main process of a unit with Type=notify. */
+@NeedsKvm
 class SystemdUnitTest {
     @TempDir
     Path dir;

@@ -2,12 +2,14 @@ package dev.holdover.machine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.testing.NeedsKvm;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A guest that cannot go on ends with a sentence that says where, and exit code 3. */
+@NeedsKvm
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class CrashTest {
     @TempDir

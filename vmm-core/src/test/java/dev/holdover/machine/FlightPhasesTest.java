@@ -2,6 +2,7 @@ package dev.holdover.machine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,6 +17,7 @@ import jdk.jfr.consumer.RecordedEvent;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+@NeedsKvm
 class FlightPhasesTest {
     private static final Path GUESTS = Path.of("src/test/resources/guests");
 

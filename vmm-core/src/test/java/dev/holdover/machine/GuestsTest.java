@@ -3,6 +3,7 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Fd;
+import dev.holdover.testing.NeedsKvm;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -21,6 +22,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Every guest of the table in src/test/guests that ends by itself says and does what the table promises. */
+@NeedsKvm
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class GuestsTest {
     private static final MachineEnd PASSED = new MachineEnd.DebugExit(0x10);

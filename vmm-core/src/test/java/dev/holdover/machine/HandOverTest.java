@@ -10,6 +10,7 @@ import dev.holdover.linux.Epoll;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.FdSets;
+import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -33,6 +34,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Guests that would notice, handed from one machine to another; and all that may get lost on the way. */
+@NeedsKvm
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class HandOverTest {
     private static final long BROKEN = 0x1010;

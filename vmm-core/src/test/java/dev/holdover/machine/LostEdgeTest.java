@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.memory.FdSets;
+import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -19,6 +20,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A device whose line is low where the interrupt controllers were saved with a high one: its next edge must arrive. */
+@NeedsKvm
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class LostEdgeTest {
     private static final int MOST_MILLIS = 20_000;

@@ -2,6 +2,7 @@ package dev.holdover.machine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.testing.NeedsKvm;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
@@ -9,6 +10,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The example that users are shown. */
+@NeedsKvm
 class ShellExampleTest {
     @TempDir
     private Path dir;

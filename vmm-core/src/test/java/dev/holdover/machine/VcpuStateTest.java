@@ -9,6 +9,7 @@ import dev.holdover.kvm.KvmVm;
 import dev.holdover.kvm.state.Msrs;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.kvm.state.VmState;
+import dev.holdover.testing.NeedsKvm;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
@@ -17,6 +18,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** The state of vCPUs that have not run, on this host's KVM. */
+@NeedsKvm
 class VcpuStateTest {
     private static final int HYPERV_TIME_REF_COUNT = 0x40000020;
 

@@ -10,6 +10,7 @@ import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Mapping;
+import dev.holdover.testing.NeedsKvm;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.Test;
  * Interrupts by message and by pin, to a guest in real mode that waits for them with HLT. Its handler of vector 0x40 to 0x5f
  * writes the vector to port 0x80, and acknowledges it to the LAPIC if it is let go on.
  */
+@NeedsKvm
 class KvmRoutingTest {
     private static final long LAPIC = 0xfee00000L;
     private static final int FIRST_VECTOR = 0x40;
