@@ -12,10 +12,15 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
+import java.util.UUID;
+import java.util.zip.CRC32C;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -150,6 +155,34 @@ class FileMarkTest {
             assertThat(mark.write(identity)).isNull();
             assertThat(mark.read()).isEqualTo(identity);
             assertThat(size()).isEqualTo(RAM + PAGE);
+        }
+    }
+
+    /** docs/vmstate.md: other versions read this. */
+    @Test
+    void thePageHasTheDocumentedBytes() throws IOException {
+        UUID id = UUID.fromString("00112233-4455-4677-8899-aabbccddeeff");
+        RamIdentity identity = new RamIdentity(id, 5, RamIdentity.Cause.RESTORED);
+        withoutAttributes().write(identity);
+        withoutAttributes().write(identity.next(RamIdentity.Cause.WENT_ON));
+        byte[] all = Files.readAllBytes(path);
+        assertThat(all).hasSize((int) (RAM + PAGE));
+        for (int i = 0; i < 2; i++) {
+            byte[] bytes = Arrays.copyOfRange(all, (int) RAM + i * 2048, (int) RAM + i * 2048 + 256);
+            ByteBuffer slot = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+            CRC32C crc = new CRC32C();
+            crc.update(bytes, 16, 240);
+            assertThat(new String(bytes, 0, 8, StandardCharsets.US_ASCII)).isEqualTo("HOLDRAM\2");
+            assertThat(slot.getInt(8)).isEqualTo((int) crc.getValue());
+            assertThat(slot.getInt(12)).isZero();
+            assertThat(slot.getLong(16)).as("sequence").isEqualTo(1 + i);
+            assertThat(slot.getLong(24)).isEqualTo(0x0011223344554677L);
+            assertThat(slot.getLong(32)).isEqualTo(0x8899aabbccddeeffL);
+            assertThat(slot.getLong(40)).as("generation").isEqualTo(5 + i);
+            assertThat(slot.getInt(48)).as("cause").isEqualTo(i == 0 ? 3 : 2);
+            assertThat(slot.getLong(56)).isEqualTo(file.stat().inode());
+            assertThat(slot.getInt(64)).isBetween(0, 2);
+            assertThat(Arrays.copyOfRange(bytes, 216, 256)).containsOnly(0);
         }
     }
 
