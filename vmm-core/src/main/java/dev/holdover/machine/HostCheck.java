@@ -49,6 +49,7 @@ public final class HostCheck {
     /** All findings, in the order in which they matter. */
     public List<Finding> run() {
         checkKvm();
+        findings.addAll(new KernelCheck().run());
         checkMemfd();
         checkTun();
         findings.addAll(new LiveUpdateCheck().run());

@@ -169,7 +169,7 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
             } catch (RuntimeException | Error e) {
                 machine.devices.listen();
                 if (ran) {
-                    machine.resume();
+                    machine.resumeAfter(e);
                 }
                 throw e;
             }

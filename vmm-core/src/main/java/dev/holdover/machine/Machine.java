@@ -603,6 +603,9 @@ public final class Machine implements AutoCloseable {
         boolean ran = state == RunState.RUNNING;
         long start = System.nanoTime();
         FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.SAVE, config.name());
+        if (options.ignoreShared()) {
+            requireIdentity(); // of a guest that has not run yet
+        }
         SavePlan plan = new SavePlan(config, ram, ramIdentity, options);
         StateDraft draft = new StateDraft(this, plan);
         StateImage image = draft.build();
@@ -639,7 +642,7 @@ public final class Machine implements AutoCloseable {
             } catch (RuntimeException | Error e) {
                 tell();
                 if (ran) {
-                    resume();
+                    resumeAfter(e);
                 }
                 throw e;
             }
@@ -649,6 +652,16 @@ public final class Machine implements AutoCloseable {
             return new SaveReport(plan.copiedBytes(), transferred, end - start, end - stopped, plan.lines());
         } finally {
             pageWriter = null;
+        }
+    }
+
+    /** Lets the guest run after a save that failed, the machine is locked; what keeps it from that is told together with what failed. */
+    void resumeAfter(Throwable failure) {
+        try {
+            resume();
+        } catch (VmmException e) {
+            e.addSuppressed(failure);
+            throw new VmmException(failure.getMessage() + "; and the guest stays paused: " + e.getMessage(), e);
         }
     }
 
