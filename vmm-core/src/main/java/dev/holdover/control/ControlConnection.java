@@ -5,6 +5,7 @@ import dev.holdover.json.JsonException;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.SocketWait;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import java.io.ByteArrayOutputStream;
@@ -12,6 +13,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -40,13 +42,19 @@ public final class ControlConnection implements AutoCloseable {
 
     /** Connects and negotiates; what prevents it throws {@link VmmException}. */
     public static ControlConnection open(String path) {
+        return open(path, SocketWait.upTo(Duration.ZERO));
+    }
+
+    /** Connects, as soon as the socket is there, and negotiates; what prevents it throws {@link VmmException}. */
+    public static ControlConnection open(String path, SocketWait wait) {
         UnixSocket socket;
         try {
-            socket = UnixSocket.connect(UnixSocket.Kind.STREAM, path);
+            socket = wait.connect(path, () -> UnixSocket.connect(UnixSocket.Kind.STREAM, path));
         } catch (ErrnoException e) {
             throw new VmmException(
                     "cannot connect to the control socket " + path + ", "
-                            + e.errno().name() + " (" + e.errno().text() + "): is it the --control of a VMM that runs?",
+                            + e.errno().name() + " (" + e.errno().text() + ")" + wait.told()
+                            + ": is it the --control of a VMM that runs?",
                     e);
         }
         ControlConnection connection = new ControlConnection(path, socket);

@@ -266,7 +266,7 @@ class BadInputTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', maxCharsPerColumn = 8192, textBlock = """
-            ctl TMP/missing timeline    | cannot connect to the control socket TMP/missing, ENOENT
+            ctl TMP/no/socket timeline  | cannot connect to the control socket TMP/no/socket, ENOENT
             ctl TMP/text handover x     | cannot connect to the control socket TMP/text, ECONNREFUSED
             standby --listen TMP/text   | the stand-by socket TMP/text cannot be made, EEXIST
             standby --listen TMP/no/new | the stand-by socket TMP/no/new cannot be made, ENOENT
@@ -358,7 +358,10 @@ class BadInputTest {
             1 | restore TMP/dir      | can't read state TMP/dir: it is neither a regular file nor a memfd
             4 | restore TMP/empty    | state TMP/empty: it is empty
             4 | restore TMP/text     | state TMP/text: it is not a state of this VMM
-            1 | ctl TMP/missing stop | cannot connect to the control socket TMP/missing, ENOENT
+            1 | ctl TMP/missing stop --wait 0 | cannot connect to the control socket TMP/missing, ENOENT (No such file or directory): is
+            1 | ctl TMP/missing stop --wait 1 | ENOENT (No such file or directory), after waiting 1 s for it: is it the --control
+            2 | ctl TMP/missing stop --wait -1 | --wait -1: expected a number of seconds from 0 to
+            2 | ctl TMP/missing stop --wait 5s | --wait 5s: expected a number of seconds from 0 to
             1 | ctl TMP/text stop    | cannot connect to the control socket TMP/text, ECONNREFUSED
             1 | run --machine none --control TMP/no/socket | the control socket TMP/no/socket cannot be made, ENOENT
             1 | run --machine none --control TMP/text | a file that is no socket is there; delete it or name another

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -109,8 +110,15 @@ class LuodCommandTest {
     }
 
     @Test
+    void luodMayComeAfterWhoAsksIt() throws Exception {
+        FutureTask<Integer> status = WaitingCommand.start("luoctl", "status", "--wait=3600", "--socket", socket());
+        start();
+        assertThat(status.get(60, TimeUnit.SECONDS)).isZero();
+    }
+
+    @Test
     void whatIsWrongIsOneSentence() throws Exception {
-        Shell.Outcome alone = luoctl("status");
+        Shell.Outcome alone = luoctl("status", "--wait", "0");
         assertThat(alone.code()).isOne();
         assertThat(alone.err())
                 .isEqualTo("vmm luoctl status: cannot reach luod at " + socket()

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -67,10 +68,25 @@ class StandbyTest {
     }
 
     @Test
+    void theOrderMayComeBeforeTheSockets() throws Exception {
+        FutureTask<Integer> early = WaitingCommand.start("ctl", path("control"), "query-status", "--wait", "3600");
+        startGuest();
+        assertThat(early.get(60, TimeUnit.SECONDS)).isZero();
+        FutureTask<Integer> order =
+                WaitingCommand.start("ctl", path("control"), "handover", path("standby"), "--wait=3600");
+        start("standby", "standby", "--listen", path("standby"));
+        assertThat(order.get(60, TimeUnit.SECONDS)).isZero();
+        assertThat(processes.getFirst().waitFor(20, TimeUnit.SECONDS)).isTrue();
+        assertThat(vmm("ctl", path("control"), "query-status").out()).contains("\"running\": true");
+    }
+
+    @Test
     void keepsAGuestThatNobodyTakes() throws Exception {
         startGuest();
-        Shell.Outcome nobody = vmm("ctl", path("control"), "handover", path("nobody"));
-        assertThat(nobody.err()).contains("ENOENT", "standby --listen").hasLineCount(1);
+        Shell.Outcome nobody = vmm("ctl", path("control"), "handover", path("nobody"), "--wait", "1");
+        assertThat(nobody.err())
+                .contains("ENOENT", "standby --listen", ", after waiting 1 s for it")
+                .hasLineCount(1);
         assertThat(nobody.code()).isEqualTo(ExitCode.FAILED);
         Shell.Outcome other = vmm("ctl", path("control"), "handover", path("control"));
         assertThat(other.err()).contains("EPROTOTYPE").hasLineCount(1);

@@ -2,7 +2,9 @@ package dev.holdover.liveupdate;
 
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.SocketWait;
 import dev.holdover.linux.VmmException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -19,17 +21,22 @@ public final class LuodControl implements AutoCloseable {
 
     /** Connects; throws {@link VmmException} if luod is not there. */
     public LuodControl(String socket) {
+        this(socket, SocketWait.upTo(Duration.ZERO));
+    }
+
+    /** Connects as soon as luod listens; throws {@link VmmException} if it does not. */
+    public LuodControl(String socket, SocketWait wait) {
         path = socket;
         long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(ANSWER_SECONDS);
         LuodConnection connected = null;
         while (connected == null) {
             try {
-                connected = new LuodConnection(socket, null);
+                connected = wait.connect(socket, () -> new LuodConnection(socket, null));
             } catch (ErrnoException e) {
                 if (e.errno() != Errno.EAGAIN || System.nanoTime() - deadline > 0) {
                     throw new VmmException(
                             "cannot reach luod at " + socket + ", " + e.errno().name() + " ("
-                                    + e.errno().text() + "): is ./vmm luod running?",
+                                    + e.errno().text() + ")" + wait.told() + ": is ./vmm luod running?",
                             e);
                 }
                 awaitTurn();
