@@ -99,9 +99,9 @@ class BadSurroundingsTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
-            mount -t tmpfs none /dev        | cannot open /dev/kvm: ENOENT (No such file or directory): this host offers no
+            mount -t tmpfs none /dev        | cannot open /dev/kvm: ENOENT (No such file or directory):
             mount --bind /dev/null /dev/kvm | /dev/kvm is not KVM: ioctl KVM_GET_API_VERSION: ENOTTY
-            mount --bind shut /dev/kvm      | cannot open /dev/kvm: EACCES (Permission denied): add your user to the group
+            mount --bind shut /dev/kvm      | cannot open /dev/kvm: EACCES (Permission denied): only its owner may
             """)
     void refusesAHostWithoutKvm(String mount, String sentence) throws IOException, InterruptedException {
         assumeTrue(ROOT, "a mount namespace");
