@@ -26,7 +26,6 @@ class BadSurroundingsTest {
 
     @BeforeEach
     void makeFiles() throws IOException {
-        assumeTrue(Files.isWritable(Path.of("/dev/kvm")), "a KVM host");
         Files.copy(Guests.path("poweroff.bin"), dir.resolve("bios"));
         Files.copy(Guests.path("idle.elf"), dir.resolve("kernel"));
         try (RandomAccessFile ram = new RandomAccessFile(dir.resolve("ram").toFile(), "rw")) {
@@ -104,6 +103,7 @@ class BadSurroundingsTest {
             mount --bind shut /dev/kvm      | cannot open /dev/kvm: EACCES (Permission denied): only its owner may
             """)
     void refusesAHostWithoutKvm(String mount, String sentence) throws IOException, InterruptedException {
+        assumeTrue(Files.isWritable(Path.of("/dev/kvm")), "a KVM host");
         assumeTrue(ROOT, "a mount namespace");
         Files.createFile(
                 dir.resolve("shut"),
