@@ -1,5 +1,6 @@
 package dev.holdover.cli;
 
+import dev.holdover.kvm.KvmUnavailable;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.UsageException;
 import dev.holdover.linux.VmmException;
@@ -100,7 +101,9 @@ public final class Main {
         if (trace) {
             e.printStackTrace();
         }
-        if (e instanceof VmmException || e instanceof ErrnoException) {
+        if (e instanceof KvmUnavailable) {
+            say(name, e.getMessage() + EmulatedHost.ofProcess().hint());
+        } else if (e instanceof VmmException || e instanceof ErrnoException) {
             say(name, e.getMessage());
         } else {
             say(name, bug(e));

@@ -13,6 +13,8 @@ import dev.holdover.handover.HandOverConnection;
 import dev.holdover.handover.Part;
 import dev.holdover.kvm.Kvm;
 import dev.holdover.kvm.KvmCap;
+import dev.holdover.kvm.KvmProblem;
+import dev.holdover.kvm.KvmUnavailable;
 import dev.holdover.kvm.KvmVcpu;
 import dev.holdover.kvm.KvmVm;
 import dev.holdover.kvm.state.Cpuid;
@@ -53,6 +55,7 @@ import java.util.concurrent.LinkedBlockingQueue;
  *
  * <ol>
  *   <li>RAM, firmware or kernel, devices' files: what the user may have got wrong comes before anything costs time.
+ *   <li>KVM: that this host has none is said of a machine that could be made elsewhere.
  *   <li>The VM, then all memslots: set after the interrupt controllers, each would wait milliseconds for the kernel.
  *   <li>Interrupt controllers and timer before the vCPUs, which get their LAPIC from them.
  *   <li>vCPUs with their CPUID, which decides what else may be set.
@@ -62,6 +65,12 @@ import java.util.concurrent.LinkedBlockingQueue;
 public final class Machine implements AutoCloseable {
     /** One byte of APIC id, less the broadcast. */
     public static final int MAX_CPUS = 255;
+
+    private static final int MOST_ADDRESS_BITS = 52;
+
+    private static final KvmCap[] NEEDED = {
+        KvmCap.USER_MEMORY, KvmCap.IRQCHIP, KvmCap.PIT2, KvmCap.IRQFD, KvmCap.IOEVENTFD, KvmCap.IMMEDIATE_EXIT
+    };
 
     final MachineConfig config;
     final Ram ram;
@@ -186,9 +195,9 @@ public final class Machine implements AutoCloseable {
         Ram openedRam = handedRam;
         FlatFirmware openedFirmware = null;
         Devices openedDevices = null;
+        Kvm openedKvm = null;
         KvmVm openedVm = null;
-        try (Kvm kvm = Kvm.open()) {
-            checkHost(kvm, config.cpus());
+        try {
             if (incoming != null) {
                 incoming.requireRam(config.ram());
             }
@@ -203,14 +212,18 @@ public final class Machine implements AutoCloseable {
                 openedFirmware = FlatFirmware.read(image.image());
             }
             this.firmware = openedFirmware;
-            Cpuid supported = kvm.supportedCpuid();
-            int addressBits = GuestCpuid.addressBits(
-                    incoming == null ? supported : incoming.vcpu(0).cpuid());
+            int addressBits = incoming == null
+                    ? newGuestsAddressBits(config)
+                    : GuestCpuid.addressBits(incoming.vcpu(0).cpuid());
             openedDevices = new Devices(
                     config, ram.memory(), parts, held, addressBits, this::request, this::quit, this::failed);
             this.devices = openedDevices;
             Devices.Saved savedDevices = incoming == null ? null : devices.read(incoming);
             CpuEntry entry = incoming == null ? loadGuest() : CpuEntry.reset();
+            Kvm kvm = Kvm.open();
+            openedKvm = kvm;
+            checkHost(kvm, config.cpus());
+            Cpuid supported = kvm.supportedCpuid();
             startTimes.done(StartTimes.Part.OPEN);
 
             openedVm = kvm.createVm();
@@ -273,6 +286,23 @@ public final class Machine implements AutoCloseable {
                 throw new VmmException(lost, e);
             }
             throw e;
+        } finally {
+            close(openedKvm);
+        }
+    }
+
+    /**
+     * How many bits of a GPA the CPUs of a guest have that boots: only a PCI bus needs it. On a host without KVM, which is
+     * not said before the rest is checked, as many as there can be.
+     */
+    private static int newGuestsAddressBits(MachineConfig config) {
+        if (!config.hasPciBus()) {
+            return MOST_ADDRESS_BITS;
+        }
+        try (Kvm kvm = Kvm.open()) {
+            return GuestCpuid.addressBits(kvm.supportedCpuid());
+        } catch (KvmUnavailable e) {
+            return MOST_ADDRESS_BITS;
         }
     }
 
@@ -286,13 +316,22 @@ public final class Machine implements AutoCloseable {
         }
     }
 
+    /**
+     * Tries whether this host's KVM can run a guest, by making a VM, which takes milliseconds.
+     *
+     * @throws KvmUnavailable why it cannot, and what to do
+     */
+    public static void requireKvm() {
+        try (Kvm kvm = Kvm.open()) {
+            checkHost(kvm, 1);
+            kvm.createVm().close();
+        }
+    }
+
     private static void checkHost(Kvm kvm, int cpus) {
-        for (KvmCap cap : new KvmCap[] {
-            KvmCap.USER_MEMORY, KvmCap.IRQCHIP, KvmCap.PIT2, KvmCap.IRQFD, KvmCap.IOEVENTFD, KvmCap.IMMEDIATE_EXIT
-        }) {
+        for (KvmCap cap : NEEDED) {
             if (!kvm.has(cap)) {
-                throw new VmmException("this host's KVM lacks KVM_CAP_" + cap.name() + " (" + cap.meaning()
-                        + "), which every guest here needs: use a newer kernel");
+                throw new KvmUnavailable(new KvmProblem.LacksCapability(cap));
             }
         }
         int most = kvm.check(KvmCap.MAX_VCPUS);
