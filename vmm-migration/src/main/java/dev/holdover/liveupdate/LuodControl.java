@@ -2,16 +2,16 @@ package dev.holdover.liveupdate;
 
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.VmmException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 
 /** Administration of luod, for root and the user that luod runs as. One call at a time; each blocks. */
 public final class LuodControl implements AutoCloseable {
-    private static final long ANSWER_SECONDS = 10;
+    private static final int ANSWER_MILLIS = 10_000;
     private static final int RETRY_MILLIS = 10;
 
     private final String path;
@@ -20,7 +20,7 @@ public final class LuodControl implements AutoCloseable {
     /** Connects; throws {@link VmmException} if luod is not there. */
     public LuodControl(String socket) {
         path = socket;
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(ANSWER_SECONDS);
+        long deadline = System.nanoTime() + Patience.host().nanos(ANSWER_MILLIS);
         LuodConnection connected = null;
         while (connected == null) {
             try {
@@ -169,7 +169,7 @@ public final class LuodControl implements AutoCloseable {
     }
 
     private static long answerDeadline() {
-        return System.nanoTime() + TimeUnit.SECONDS.toNanos(ANSWER_SECONDS);
+        return System.nanoTime() + Patience.host().nanos(ANSWER_MILLIS);
     }
 
     private LuodConnection.Event next(String what, long deadline) {
@@ -178,7 +178,8 @@ public final class LuodControl implements AutoCloseable {
             throw new VmmException(
                     luod.isEnded()
                             ? "luod at " + path + " ended before it answered " + what
-                            : "luod at " + path + " does not answer " + what + " within " + ANSWER_SECONDS + " s");
+                            : "luod at " + path + " does not answer " + what + " within "
+                                    + Patience.text(Patience.host().millis(ANSWER_MILLIS)));
         }
         if (event.name().equals("ERROR")) {
             throw LuodConnection.error("luod refuses " + what, event);
