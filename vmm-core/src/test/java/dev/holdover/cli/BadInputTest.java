@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import java.io.ByteArrayOutputStream;
 import java.io.File;
 import java.io.IOException;
@@ -286,7 +287,11 @@ class BadInputTest {
     void waitsNotForEverForAControlSocketThatDoesNotGreet() throws IOException {
         try (ServerSocketChannel silent = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
             silent.bind(UnixDomainSocketAddress.of(dir.resolve("silent")));
-            refuses(ExitCode.FAILED, "ctl TMP/silent stop", "TMP/silent does not answer within 10 s");
+            refuses(
+                    ExitCode.FAILED,
+                    "ctl TMP/silent stop",
+                    "TMP/silent does not answer within "
+                            + Patience.text(Patience.host().millis(10_000)));
         }
     }
 

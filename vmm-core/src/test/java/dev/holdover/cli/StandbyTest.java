@@ -2,6 +2,7 @@ package dev.holdover.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,7 +25,7 @@ class StandbyTest {
     void end() throws InterruptedException {
         for (Process process : processes) {
             process.destroyForcibly();
-            process.waitFor(20, TimeUnit.SECONDS);
+            process.waitFor(Patience.host().seconds(20), TimeUnit.SECONDS);
         }
     }
 
@@ -32,7 +33,7 @@ class StandbyTest {
         Path out = Files.createDirectories(dir.resolve("out" + processes.size()));
         Process process = new Shell(out).start("exec \"$@\"", Shell.vmm("", arguments));
         processes.add(process);
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        long deadline = System.nanoTime() + Patience.host().nanos(30_000);
         while (!Files.exists(dir.resolve(socket))) {
             assertThat(System.nanoTime()).as(socket + " is there").isLessThan(deadline);
             Thread.sleep(10);
@@ -63,7 +64,8 @@ class StandbyTest {
         Shell.Outcome outcome = vmm("ctl", path("control"), "handover", path("standby"));
         assertThat(outcome.err()).isEmpty();
         assertThat(outcome.out()).contains("total-us", "enter-us");
-        assertThat(processes.getFirst().waitFor(20, TimeUnit.SECONDS)).isTrue();
+        assertThat(processes.getFirst().waitFor(Patience.host().seconds(20), TimeUnit.SECONDS))
+                .isTrue();
         assertThat(vmm("ctl", path("control"), "query-status").out()).contains("\"running\": true");
     }
 
