@@ -2,6 +2,7 @@ package dev.holdover.machine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
@@ -30,7 +31,8 @@ class ShellExampleTest {
                 .redirectOutput(output.toFile())
                 .start();
         try {
-            assertThat(shell.waitFor(120, TimeUnit.SECONDS)).isTrue();
+            assertThat(shell.waitFor(Patience.host().seconds(120), TimeUnit.SECONDS))
+                    .isTrue();
         } finally {
             shell.destroyForcibly();
         }
