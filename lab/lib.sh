@@ -71,28 +71,55 @@ on_failure() {
     (guest_run "cat /proc/interrupts /proc/timer_list" 10 && echo "  after that it answers: $OUTPUT")
 }
 
-# The lab host ends with the scenario, so nothing needs to be taken down; only say what went wrong.
+# Processes that died of a signal for which a core would be dumped, into a file of this stage. Nobody sends such signals here: it is the JVM, the
+# emulation or the kernel that is at fault then, not what a check is about. The kernel notes each (lab/init has asked for it) under the number of the
+# thread, the JVM writes a file about most of them.
+note_deaths() {
+    local signal thread address name file about
+    dmesg | awk '{ sub(/^\[[^]]*\] */, "") }
+        /potentially unexpected fatal signal [0-9]+\.$/ { signal = $NF + 0; next }
+        signal && / PID: [0-9]+ Comm: / { thread = name = $0; sub(/.* PID: /, "", thread); sub(/.* Comm: /, "", name); sub(/ (Not tainted|Tainted).*/, "", name) }
+        signal && /^RIP: / { sub(/.*:/, "", $2); print signal, thread + 0, $2, name; signal = 0 }' |
+        while read -r signal thread address name; do
+            about="no hs_err file of it"
+            for file in /tmp/hs_err_pid*.log; do
+                ! grep -q " tid=$thread$" "$file" 2>/dev/null || about=$(sed -n "/ tid=$thread$/{s/^# *//p;q}" "$file")
+            done
+            echo "a process died: thread $thread '$name' of SIG$(kill -l "$signal") at $address; $about"
+        done >"$LAB_OUT/deaths.$LAB_STAGE"
+    cp /tmp/hs_err_pid*.log "$LAB_OUT" 2>/dev/null || true
+}
+
+# The lab host ends with the scenario, so nothing needs to be taken down; only say what went wrong. A process that died makes for a status of
+# its own, 3, whether the checks have noticed or not.
 at_exit() {
     local code=$?
     trap - EXIT
-    [ "$code" = 0 ] || [ "$FAILED" -gt 0 ] || fail "the scenario ended with status $code"
-    [ "$LAB_STAGE" = "$LAB_STAGES" ] || [ "$FAILED" -gt 0 ] || fail "the scenario ended in stage $LAB_STAGE of $LAB_STAGES"
-    [ "$FAILED" -gt 0 ] || exit 0
+    note_deaths
+    local file deaths
+    deaths=$(cat "$LAB_OUT"/deaths.*)
+    if [ -z "$deaths" ]; then
+        [ "$code" = 0 ] || [ "$FAILED" -gt 0 ] || fail "the scenario ended with status $code"
+        [ "$LAB_STAGE" = "$LAB_STAGES" ] || [ "$FAILED" -gt 0 ] || fail "the scenario ended in stage $LAB_STAGE of $LAB_STAGES"
+        [ "$FAILED" -gt 0 ] || exit 0
+    fi
     on_failure || true
-    local file
     for file in "$WORK"/*.console "$WORK"/*.errors; do
         [ -s "$file" ] || continue
         echo "--- ${file##*/}, the last 60 lines:"
         tail -n 60 "$file" | sed -e 's/\r//g' -e 's/\x1b\[6n//g' # where is the cursor? asks busybox
     done
-    for file in /tmp/hs_err_pid*.log; do
+    for file in "$LAB_OUT"/hs_err_pid*.log; do
         [ -e "$file" ] || continue
         echo "--- ${file##*/}, the first 60 lines:"
         head -n 60 "$file"
     done
     echo "--- the lab host's kernel since the scenario began, the last 20 lines:"
     dmesg | sed '1,/ as init process/d' | tail -n 20
-    exit 1
+    [ -n "$deaths" ] || exit 1
+    printf 'DIED: %s\n' "${deaths//$'\n'/$'\n'DIED: }"
+    [ "$FAILED" = 0 ] || echo "DIED: the checks that failed may have failed because of that"
+    exit 3
 }
 trap at_exit EXIT
 
@@ -383,6 +410,7 @@ next_stage_load() { # [MORE FOR THE COMMAND LINE]
 }
 
 next_stage() { # COMMAND...
+    note_deaths
     "$@" || give_up "no kexec: $* ended with status $?"
     pause 120
     give_up "no kexec 120 s after: $*"

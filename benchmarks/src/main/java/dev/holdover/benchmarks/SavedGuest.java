@@ -10,6 +10,7 @@ import dev.holdover.machine.MachineConfig;
 import dev.holdover.machine.SaveOptions;
 import dev.holdover.machine.StartTimes;
 import dev.holdover.memory.FdSets;
+import dev.holdover.memory.FileMark;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.memory.RamIdentity;
 import java.io.IOException;
@@ -81,8 +82,12 @@ final class SavedGuest implements AutoCloseable {
             return null;
         }
         try (Fd fd = openRam()) {
-            return RamIdentity.read(fd);
+            return mark(fd).read();
         }
+    }
+
+    private FileMark mark(Fd file) {
+        return new FileMark(file, ram.offset() + ram.size());
     }
 
     private Fd openRam() {
@@ -112,7 +117,7 @@ final class SavedGuest implements AutoCloseable {
     void rewind() {
         if (identity != null) {
             try (Fd fd = openRam()) {
-                identity.write(fd);
+                mark(fd).write(identity);
             }
         }
     }

@@ -3,11 +3,16 @@ package dev.holdover.cli;
 import dev.holdover.control.ArgumentText;
 import dev.holdover.control.ControlConnection;
 import dev.holdover.control.QmpException;
+import dev.holdover.linux.Errno;
+import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.SocketWait;
+import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.UsageException;
 import dev.holdover.linux.VmmException;
 import dev.holdover.vmstate.TimelineRow;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -28,6 +33,9 @@ import picocli.CommandLine.Parameters;
             "still then. 'handover PATH' hands it to the VMM that stands by there. 'timeline'",
             "shows the phases of the live update that the guest came by. With 'add-fd fd=N',",
             "N is a file descriptor that ctl inherited; it goes along.",
+            "",
+            "A VMM that was started just now may not have its socket yet: ctl waits for it, as",
+            "it waits for the socket of 'handover'.",
             ""
         },
         customSynopsis = "./vmm ctl SOCKET COMMAND [KEY=VALUE]... [OPTION]...",
@@ -68,6 +76,12 @@ final class CtlCommand implements Callable<Integer>, PlainArguments.Reader {
     @Option(names = "--svg", paramLabel = "FILE", description = "With timeline: draw it, too; a picture in FILE.")
     private String svg;
 
+    @Option(
+            names = WaitOption.NAME,
+            paramLabel = "SECONDS",
+            description = "How long to wait for a socket. " + WaitOption.VALUES)
+    private String wait;
+
     @Override
     public void read(PlainArguments arguments) {
         while (arguments.hasNext()) {
@@ -84,6 +98,7 @@ final class CtlCommand implements Callable<Integer>, PlainArguments.Reader {
                 case "--copy-ram" -> copyRam = arguments.flag(copyRam);
                 case "--force" -> force = arguments.flag(force);
                 case "--svg" -> svg = arguments.once(svg);
+                case WaitOption.NAME -> wait = arguments.once(wait);
                 default -> throw new PlainArguments.NotPlain();
             }
         }
@@ -103,19 +118,20 @@ final class CtlCommand implements Callable<Integer>, PlainArguments.Reader {
         if (svg != null && !command.equals("timeline")) {
             throw new UsageException("--svg goes with timeline only");
         }
+        Duration limit = WaitOption.limit(wait);
         try {
             if (command.equals("save")) {
-                return save();
+                return save(limit);
             }
             if (command.equals("handover")) {
-                return handOver();
+                return handOver(limit);
             }
             if (command.equals("timeline")) {
-                return timeline();
+                return timeline(limit);
             }
             Map<String, Object> arguments = new LinkedHashMap<>(ArgumentText.parse(words));
             try (Fd fd = inheritedFd(arguments);
-                    ControlConnection connection = ControlConnection.open(socket)) {
+                    ControlConnection connection = ControlConnection.open(socket, SocketWait.upTo(limit))) {
                 System.out.println(ArgumentText.pretty(connection.execute(command, arguments, fd)));
                 return ExitCode.OK;
             }
@@ -125,23 +141,24 @@ final class CtlCommand implements Callable<Integer>, PlainArguments.Reader {
         }
     }
 
-    private int save() throws QmpException, InterruptedException {
+    private int save(Duration limit) throws QmpException, InterruptedException {
         if (words.size() != 1) {
             throw new UsageException("save: expected one file for the state, say ./vmm ctl SOCKET save guest.state");
         }
-        try (ControlConnection connection = ControlConnection.open(socket)) {
+        try (ControlConnection connection = ControlConnection.open(socket, SocketWait.upTo(limit))) {
             return new SaveProgress(connection).run(words.getFirst(), copyRam, force);
         }
     }
 
-    private int handOver() throws QmpException {
+    private int handOver(Duration limit) throws QmpException {
         if (words.size() != 1) {
             throw new UsageException("handover: expected the socket of a VMM that stands by, say ./vmm ctl SOCKET"
                     + " handover /run/vm.standby");
         }
         // The VMM may have another working directory.
         String path = Path.of(words.getFirst()).toAbsolutePath().toString();
-        try (ControlConnection connection = ControlConnection.open(socket)) {
+        try (ControlConnection connection = ControlConnection.open(socket, SocketWait.upTo(limit))) {
+            String waited = await(path, SocketWait.upTo(limit));
             connection.execute("migrate-set-parameters", Map.of("mode", "cpr-transfer"), null);
             connection.execute("migrate", Map.of("uri", "unix:" + path), null);
             while (true) {
@@ -149,7 +166,7 @@ final class CtlCommand implements Callable<Integer>, PlainArguments.Reader {
                 Object status = event.get("status");
                 if (status.equals("failed")) {
                     Map<?, ?> migration = (Map<?, ?>) connection.execute("query-migrate", Map.of(), null);
-                    throw new VmmException(String.valueOf(migration.get("error-desc")));
+                    throw new VmmException(migration.get("error-desc") + waited);
                 }
                 if (status.equals("completed")) {
                     System.out.println(ArgumentText.pretty(event.get("blackout")));
@@ -159,12 +176,29 @@ final class CtlCommand implements Callable<Integer>, PlainArguments.Reader {
         }
     }
 
-    private int timeline() throws QmpException {
+    /**
+     * Returns when a VMM listens at a path, or there is no use in waiting any longer: what is wrong then the VMM tells that
+     * has the guest, which may see other files than this process does. A VMM that stands by takes each connection for a
+     * guest's, hence one of another kind, which the kernel refuses.
+     *
+     * @return how long it has waited in vain, for the VMM's sentence
+     */
+    private static String await(String path, SocketWait wait) {
+        try {
+            wait.connect(path, () -> UnixSocket.connectNow(UnixSocket.Kind.STREAM, path))
+                    .close();
+            return "";
+        } catch (ErrnoException e) {
+            return e.errno() == Errno.EPROTOTYPE ? "" : wait.told();
+        }
+    }
+
+    private int timeline(Duration limit) throws QmpException {
         if (!words.isEmpty()) {
             throw new UsageException("timeline: takes no arguments but --svg FILE");
         }
         List<TimelineRow> rows = new ArrayList<>();
-        try (ControlConnection connection = ControlConnection.open(socket)) {
+        try (ControlConnection connection = ControlConnection.open(socket, SocketWait.upTo(limit))) {
             if (!(connection.execute("query-timeline", Map.of(), null) instanceof List<?> phases)) {
                 throw new VmmException("the VMM at " + socket + " answers query-timeline with no list");
             }

@@ -2,6 +2,7 @@ package dev.holdover.cli;
 
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Memfd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.VmmException;
 import dev.holdover.machine.HandOverReport;
 import dev.holdover.machine.Machine;
@@ -85,7 +86,8 @@ final class DemoCommand implements Callable<Integer> {
             HandOverReport report = machine.handOver(socket.toString(), null);
             long countThen = Integer.toUnsignedLong(memory.getInt(COUNT));
             memory.putInt(LINES_LEFT, LINES_AFTER);
-            if (!standby.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS) || standby.exitValue() != 0) {
+            if (!standby.waitFor(Patience.host().seconds(PATIENCE_SECONDS), TimeUnit.SECONDS)
+                    || standby.exitValue() != 0) {
                 throw new VmmException("the demo's guest did not switch itself off in the other VMM");
             }
             // The other VMM has ended, the RAM is still ours, too.
@@ -133,9 +135,10 @@ final class DemoCommand implements Callable<Integer> {
     }
 
     private static long awaitLines(GuestMemory memory) throws InterruptedException {
+        long most = TimeUnit.SECONDS.toNanos(Patience.host().seconds(PATIENCE_SECONDS));
         long start = System.nanoTime();
         while (memory.getInt(LINES_LEFT) != MANY - LINES_BEFORE) {
-            if (System.nanoTime() - start > PATIENCE_SECONDS * 1_000_000_000L) {
+            if (System.nanoTime() - start > most) {
                 throw new VmmException("the demo's guest does not count");
             }
             TimeUnit.MILLISECONDS.sleep(1);

@@ -30,6 +30,10 @@ final class DoctorCommand implements Callable<Integer> {
             print(mark, finding.subject(), finding.text(), finding.advice());
         }
         System.out.println(usable ? "Guests can run on this host." : "Guests cannot run on this host; see above.");
+        EmulatedHost emulated = EmulatedHost.ofProcess();
+        if (!usable && emulated.canStart()) {
+            System.out.println("They can in an emulated host: " + emulated.shellCommand() + " opens a shell in one.");
+        }
         return usable ? ExitCode.OK : ExitCode.FAILED;
     }
 

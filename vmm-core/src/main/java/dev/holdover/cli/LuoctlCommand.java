@@ -1,5 +1,6 @@
 package dev.holdover.cli;
 
+import dev.holdover.linux.SocketWait;
 import dev.holdover.linux.UsageException;
 import dev.holdover.liveupdate.LuodControl;
 import dev.holdover.liveupdate.LuodOptions;
@@ -53,12 +54,19 @@ final class LuoctlCommand implements Callable<Integer> {
                 description = "Where luod listens (default: ${DEFAULT-VALUE}).")
         private String socket;
 
+        @Option(
+                names = WaitOption.NAME,
+                paramLabel = "SECONDS",
+                description = "How long to wait for a luod that starts. " + WaitOption.VALUES)
+        private String wait;
+
         abstract void run(LuodControl luod);
 
         @Override
         public Integer call() {
             NotEmpty.argument("--socket", socket);
-            try (LuodControl luod = new LuodControl(socket)) {
+            // luod makes the directory of its socket.
+            try (LuodControl luod = new LuodControl(socket, SocketWait.withDirectoryUpTo(WaitOption.limit(wait)))) {
                 run(luod);
             }
             return ExitCode.OK;

@@ -1,6 +1,8 @@
 package dev.holdover.cli;
 
+import dev.holdover.kvm.KvmUnavailable;
 import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UsageException;
 import dev.holdover.linux.VmmException;
 import dev.holdover.machine.RestoreRefused;
@@ -33,6 +35,18 @@ public final class Main {
 
     /** Runs the command; only what is more than its options goes through picocli. */
     static int execute(String... args) {
+        return execute(System.getenv(Patience.VARIABLE), args);
+    }
+
+    /** @param patience the value of {@link Patience#VARIABLE}, null if it is not set; a wrong one is refused here */
+    static int execute(String patience, String[] args) {
+        if (patience != null) {
+            try {
+                Patience.requireValid(patience);
+            } catch (UsageException e) {
+                return failed(e, "vmm", false);
+            }
+        }
         Callable<Integer> plain = args.length == 0 ? null : plain(args);
         if (plain == null) {
             return commandLine().execute(args);
@@ -100,7 +114,9 @@ public final class Main {
         if (trace) {
             e.printStackTrace();
         }
-        if (e instanceof VmmException || e instanceof ErrnoException) {
+        if (e instanceof KvmUnavailable) {
+            say(name, e.getMessage() + EmulatedHost.ofProcess().hint());
+        } else if (e instanceof VmmException || e instanceof ErrnoException) {
             say(name, e.getMessage());
         } else {
             say(name, bug(e));

@@ -1,6 +1,7 @@
 package dev.holdover.cli;
 
 import dev.holdover.device.SerialConfig;
+import dev.holdover.kvm.KvmUnavailable;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.UsageException;
 import dev.holdover.linux.VmmException;
@@ -171,6 +172,8 @@ final class RestoreCommand implements Callable<Integer>, PlainArguments.Reader {
                 machine = Machine.restore(config(incoming.config()), fdsets, incoming);
             }
             return Running.untilEnd(machine, fdsets, control, null, "vmm restore");
+        } catch (KvmUnavailable e) {
+            throw Running.withoutKvm(e, control);
         }
     }
 

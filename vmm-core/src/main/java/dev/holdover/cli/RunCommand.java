@@ -3,9 +3,11 @@ package dev.holdover.cli;
 import dev.holdover.boot.BootConfig;
 import dev.holdover.device.SerialConfig;
 import dev.holdover.device.vfio.VfioConfig;
+import dev.holdover.kvm.KvmUnavailable;
 import dev.holdover.linux.UsageException;
 import dev.holdover.liveupdate.Agent;
 import dev.holdover.machine.BootSource;
+import dev.holdover.machine.LiveUpdate;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.MachineConfig;
 import dev.holdover.memory.AddFd;
@@ -222,7 +224,16 @@ final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
         MachineConfig config = config();
         Agent agent = liveUpdate == null ? null : LiveUpdateOption.agentOfNewGuest(liveUpdate, config.name());
         try (FdSets fdsets = fdsets()) {
-            return Running.untilEnd(new Machine(config, fdsets), fdsets, control, agent, "vmm run");
+            Machine guest;
+            try {
+                guest = new Machine(config, fdsets);
+            } catch (KvmUnavailable e) {
+                if (agent != null) {
+                    LiveUpdate.requirePreservable(config, fdsets);
+                }
+                throw Running.withoutKvm(e, control);
+            }
+            return Running.untilEnd(guest, fdsets, control, agent, "vmm run");
         }
     }
 

@@ -1,6 +1,8 @@
 package dev.holdover.cli;
 
 import dev.holdover.control.ControlSocket;
+import dev.holdover.kvm.KvmUnavailable;
+import dev.holdover.linux.SocketFile;
 import dev.holdover.liveupdate.Agent;
 import dev.holdover.machine.LiveUpdate;
 import dev.holdover.machine.Machine;
@@ -10,6 +12,19 @@ import dev.holdover.memory.FdSets;
 /** Runs a machine to its end, whatever ends it. */
 final class Running {
     private Running() {}
+
+    /**
+     * What to throw when a machine could not be made for want of KVM: a control socket that could not be made either is
+     * said instead, since what the user got wrong comes first.
+     *
+     * @param control where its control socket is to be; null for none
+     */
+    static KvmUnavailable withoutKvm(KvmUnavailable why, String control) {
+        if (control != null) {
+            SocketFile.listen("the control socket", control).close();
+        }
+        return why;
+    }
 
     /**
      * Lets a machine run, waits for its end, takes it apart; returns the exit code.

@@ -5,6 +5,8 @@ import dev.holdover.json.JsonException;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
+import dev.holdover.linux.SocketWait;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import java.io.ByteArrayOutputStream;
@@ -12,6 +14,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -40,18 +43,24 @@ public final class ControlConnection implements AutoCloseable {
 
     /** Connects and negotiates; what prevents it throws {@link VmmException}. */
     public static ControlConnection open(String path) {
+        return open(path, SocketWait.upTo(Duration.ZERO));
+    }
+
+    /** Connects, as soon as the socket is there, and negotiates; what prevents it throws {@link VmmException}. */
+    public static ControlConnection open(String path, SocketWait wait) {
         UnixSocket socket;
         try {
-            socket = UnixSocket.connect(UnixSocket.Kind.STREAM, path);
+            socket = wait.connect(path, () -> UnixSocket.connect(UnixSocket.Kind.STREAM, path));
         } catch (ErrnoException e) {
             throw new VmmException(
                     "cannot connect to the control socket " + path + ", "
-                            + e.errno().name() + " (" + e.errno().text() + "): is it the --control of a VMM that runs?",
+                            + e.errno().name() + " (" + e.errno().text() + ")" + wait.told()
+                            + ": is it the --control of a VMM that runs?",
                     e);
         }
         ControlConnection connection = new ControlConnection(path, socket);
         try {
-            socket.setTimeout(GREETING_MILLIS);
+            socket.setTimeout(Patience.host().millis(GREETING_MILLIS));
             Map<String, Object> greeting = connection.read();
             if (greeting.get("error") != null) {
                 throw error(greeting);
@@ -167,8 +176,9 @@ public final class ControlConnection implements AutoCloseable {
             throw new VmmException("the VMM closed the control socket " + path + " before it answered: has it ended?");
         }
         if (Errno.EAGAIN.is(received.bytes())) {
-            throw new VmmException(path + " does not answer within " + GREETING_MILLIS / 1000
-                    + " s: it is no control socket, or its VMM is stopped");
+            throw new VmmException(path + " does not answer within "
+                    + Patience.text(Patience.host().millis(GREETING_MILLIS))
+                    + ": it is no control socket, or its VMM is stopped");
         }
         at = 0;
         end = (int) ErrnoException.check("receive from " + path, received.bytes());

@@ -2,6 +2,7 @@ package dev.holdover.machine;
 
 import dev.holdover.kvm.Kvm;
 import dev.holdover.kvm.KvmCap;
+import dev.holdover.kvm.KvmUnavailable;
 import dev.holdover.kvm.KvmVcpu;
 import dev.holdover.kvm.KvmVm;
 import dev.holdover.kvm.state.Msrs;
@@ -49,6 +50,7 @@ public final class HostCheck {
     /** All findings, in the order in which they matter. */
     public List<Finding> run() {
         checkKvm();
+        findings.addAll(new KernelCheck().run());
         checkMemfd();
         checkTun();
         findings.addAll(new LiveUpdateCheck().run());
@@ -79,6 +81,8 @@ public final class HostCheck {
                     "");
             checkMsrs(kvm);
             checkSpeed(kvm);
+        } catch (KvmUnavailable e) {
+            add("kvm", Grade.LACKING, e.problem().what(), e.problem().advice());
         } catch (VmmException e) {
             add("kvm", Grade.LACKING, e.getMessage(), "");
         } catch (ErrnoException e) {

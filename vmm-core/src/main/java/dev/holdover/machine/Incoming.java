@@ -275,7 +275,7 @@ public final class Incoming implements AutoCloseable {
     private void requireSame(RamRegion saved, GuestMemory.Region region, RamIdentity identity, Ram ram) {
         String path = place == null ? ram.config().memPath() : place;
         if (identity == null) {
-            throw refused("the RAM in " + path + " is not marked as any guest's (foreign, or made anew)");
+            throw refused("the RAM in " + path + " is not marked as any guest's (foreign, a copy, or made anew)");
         }
         if (!identity.id().equals(saved.id())) {
             throw refused("the RAM in " + path + " is another guest's (foreign): the state belongs to RAM " + saved.id()

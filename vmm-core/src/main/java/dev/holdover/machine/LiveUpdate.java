@@ -1,5 +1,6 @@
 package dev.holdover.machine;
 
+import dev.holdover.boot.MemoryMap;
 import dev.holdover.device.vfio.Passthrough;
 import dev.holdover.device.vfio.VfioFunction;
 import dev.holdover.linux.ErrnoException;
@@ -11,6 +12,8 @@ import dev.holdover.liveupdate.SystemdAgent;
 import dev.holdover.liveupdate.Tokens;
 import dev.holdover.liveupdate.UpdateListener;
 import dev.holdover.memory.ByteSize;
+import dev.holdover.memory.FdSets;
+import dev.holdover.memory.Ram;
 import dev.holdover.memory.RamIdentity;
 import dev.holdover.vmstate.MemfdTarget;
 import dev.holdover.vmstate.Phase;
@@ -67,6 +70,20 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
         this.agent = agent;
         this.id = id;
         machine.keepIdentity();
+    }
+
+    /**
+     * Refuses RAM that could not be preserved, without a machine: it is opened as one would open it, and closed again.
+     *
+     * @throws VmmException why it could not
+     */
+    public static void requirePreservable(MachineConfig config, FdSets fdsets) {
+        Ram ram = Ram.open(config.ram(), fdsets, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
+        try {
+            ram.requirePreservable();
+        } finally {
+            ram.discard();
+        }
     }
 
     /** From now on the agent may call. Once. To systemd it says that the unit is up: the guest runs. */
@@ -169,7 +186,7 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
             } catch (RuntimeException | Error e) {
                 machine.devices.listen();
                 if (ran) {
-                    machine.resume();
+                    machine.resumeAfter(e);
                 }
                 throw e;
             }

@@ -13,6 +13,8 @@ import dev.holdover.handover.HandOverConnection;
 import dev.holdover.handover.Part;
 import dev.holdover.kvm.Kvm;
 import dev.holdover.kvm.KvmCap;
+import dev.holdover.kvm.KvmProblem;
+import dev.holdover.kvm.KvmUnavailable;
 import dev.holdover.kvm.KvmVcpu;
 import dev.holdover.kvm.KvmVm;
 import dev.holdover.kvm.state.Cpuid;
@@ -21,6 +23,7 @@ import dev.holdover.kvm.state.Sregs;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.kvm.state.VmState;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.Signals;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.VmmException;
@@ -53,6 +56,7 @@ import java.util.concurrent.LinkedBlockingQueue;
  *
  * <ol>
  *   <li>RAM, firmware or kernel, devices' files: what the user may have got wrong comes before anything costs time.
+ *   <li>KVM: that this host has none is said of a machine that could be made elsewhere.
  *   <li>The VM, then all memslots: set after the interrupt controllers, each would wait milliseconds for the kernel.
  *   <li>Interrupt controllers and timer before the vCPUs, which get their LAPIC from them.
  *   <li>vCPUs with their CPUID, which decides what else may be set.
@@ -62,6 +66,12 @@ import java.util.concurrent.LinkedBlockingQueue;
 public final class Machine implements AutoCloseable {
     /** One byte of APIC id, less the broadcast. */
     public static final int MAX_CPUS = 255;
+
+    private static final int MOST_ADDRESS_BITS = 52;
+
+    private static final KvmCap[] NEEDED = {
+        KvmCap.USER_MEMORY, KvmCap.IRQCHIP, KvmCap.PIT2, KvmCap.IRQFD, KvmCap.IOEVENTFD, KvmCap.IMMEDIATE_EXIT
+    };
 
     final MachineConfig config;
     final Ram ram;
@@ -88,7 +98,7 @@ public final class Machine implements AutoCloseable {
     private volatile PageWriter pageWriter;
     private final List<VcpuState> powerOn = new ArrayList<>();
     private final VmState powerOnVm = new VmState();
-    /** A guest that gives no sign of itself for so long is looked for. */
+    /** Milliseconds without an exit before a vCPU is kicked. Scaled: a kick before the guest was entered would count. */
     private static final int ENTERED_MILLIS = 10;
 
     /** While the guest runs on, so that its stop is short. */
@@ -186,9 +196,9 @@ public final class Machine implements AutoCloseable {
         Ram openedRam = handedRam;
         FlatFirmware openedFirmware = null;
         Devices openedDevices = null;
+        Kvm openedKvm = null;
         KvmVm openedVm = null;
-        try (Kvm kvm = Kvm.open()) {
-            checkHost(kvm, config.cpus());
+        try {
             if (incoming != null) {
                 incoming.requireRam(config.ram());
             }
@@ -203,14 +213,18 @@ public final class Machine implements AutoCloseable {
                 openedFirmware = FlatFirmware.read(image.image());
             }
             this.firmware = openedFirmware;
-            Cpuid supported = kvm.supportedCpuid();
-            int addressBits = GuestCpuid.addressBits(
-                    incoming == null ? supported : incoming.vcpu(0).cpuid());
+            int addressBits = incoming == null
+                    ? newGuestsAddressBits(config)
+                    : GuestCpuid.addressBits(incoming.vcpu(0).cpuid());
             openedDevices = new Devices(
                     config, ram.memory(), parts, held, addressBits, this::request, this::quit, this::failed);
             this.devices = openedDevices;
             Devices.Saved savedDevices = incoming == null ? null : devices.read(incoming);
             CpuEntry entry = incoming == null ? loadGuest() : CpuEntry.reset();
+            Kvm kvm = Kvm.open();
+            openedKvm = kvm;
+            checkHost(kvm, config.cpus());
+            Cpuid supported = kvm.supportedCpuid();
             startTimes.done(StartTimes.Part.OPEN);
 
             openedVm = kvm.createVm();
@@ -273,6 +287,23 @@ public final class Machine implements AutoCloseable {
                 throw new VmmException(lost, e);
             }
             throw e;
+        } finally {
+            close(openedKvm);
+        }
+    }
+
+    /**
+     * How many bits of a GPA the CPUs of a guest have that boots: only a PCI bus needs it. On a host without KVM, which is
+     * not said before the rest is checked, as many as there can be.
+     */
+    private static int newGuestsAddressBits(MachineConfig config) {
+        if (!config.hasPciBus()) {
+            return MOST_ADDRESS_BITS;
+        }
+        try (Kvm kvm = Kvm.open()) {
+            return GuestCpuid.addressBits(kvm.supportedCpuid());
+        } catch (KvmUnavailable e) {
+            return MOST_ADDRESS_BITS;
         }
     }
 
@@ -286,13 +317,22 @@ public final class Machine implements AutoCloseable {
         }
     }
 
+    /**
+     * Tries whether this host's KVM can run a guest, by making a VM, which takes milliseconds.
+     *
+     * @throws KvmUnavailable why it cannot, and what to do
+     */
+    public static void requireKvm() {
+        try (Kvm kvm = Kvm.open()) {
+            checkHost(kvm, 1);
+            kvm.createVm().close();
+        }
+    }
+
     private static void checkHost(Kvm kvm, int cpus) {
-        for (KvmCap cap : new KvmCap[] {
-            KvmCap.USER_MEMORY, KvmCap.IRQCHIP, KvmCap.PIT2, KvmCap.IRQFD, KvmCap.IOEVENTFD, KvmCap.IMMEDIATE_EXIT
-        }) {
+        for (KvmCap cap : NEEDED) {
             if (!kvm.has(cap)) {
-                throw new VmmException("this host's KVM lacks KVM_CAP_" + cap.name() + " (" + cap.meaning()
-                        + "), which every guest here needs: use a newer kernel");
+                throw new KvmUnavailable(new KvmProblem.LacksCapability(cap));
             }
         }
         int most = kvm.check(KvmCap.MAX_VCPUS);
@@ -403,7 +443,7 @@ public final class Machine implements AutoCloseable {
     /** Waits until every vCPU of a machine that was let run has run; false if one has ended instead. */
     boolean awaitEntered() {
         for (VcpuThread vcpu : vcpus) {
-            if (vcpu.awaitEntered(ENTERED_MILLIS) == 0) {
+            if (vcpu.awaitEntered(Patience.host().millis(ENTERED_MILLIS)) == 0) {
                 return false;
             }
         }
@@ -412,7 +452,7 @@ public final class Machine implements AutoCloseable {
 
     /** When the first vCPU was seen to have run, CLOCK_MONOTONIC; after {@link #awaitEntered}. */
     long enteredNanos() {
-        return vcpus.getFirst().awaitEntered(ENTERED_MILLIS);
+        return vcpus.getFirst().awaitEntered(Patience.host().millis(ENTERED_MILLIS));
     }
 
     /** Where the machine is in its life. Any thread. */
@@ -493,14 +533,15 @@ public final class Machine implements AutoCloseable {
 
     /** Parks all vCPUs; throws if one waits for a device that hangs. */
     private void parkSoon() {
+        int most = Devices.mostMillis(); // may measure the host, so before the first vCPU is stopped
         for (VcpuThread vcpu : vcpus) {
             vcpu.askToPark();
         }
-        long deadline = System.nanoTime() + Devices.MOST_WAIT;
+        long deadline = System.nanoTime() + most * 1_000_000L;
         for (VcpuThread vcpu : vcpus) {
             if (!vcpu.awaitParkedUntil(deadline)) {
                 throw new VmmException("vCPU " + vcpu.vcpu().id() + " has waited for a device for "
-                        + Devices.MOST_WAIT / 1_000_000_000 + " s, so the guest cannot be stopped and runs on: see what"
+                        + Patience.text(most) + ", so the guest cannot be stopped and runs on: see what"
                         + " its disks and its console wait for");
             }
         }
@@ -603,6 +644,9 @@ public final class Machine implements AutoCloseable {
         boolean ran = state == RunState.RUNNING;
         long start = System.nanoTime();
         FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.SAVE, config.name());
+        if (options.ignoreShared()) {
+            requireIdentity(); // of a guest that has not run yet
+        }
         SavePlan plan = new SavePlan(config, ram, ramIdentity, options);
         StateDraft draft = new StateDraft(this, plan);
         StateImage image = draft.build();
@@ -639,7 +683,7 @@ public final class Machine implements AutoCloseable {
             } catch (RuntimeException | Error e) {
                 tell();
                 if (ran) {
-                    resume();
+                    resumeAfter(e);
                 }
                 throw e;
             }
@@ -649,6 +693,16 @@ public final class Machine implements AutoCloseable {
             return new SaveReport(plan.copiedBytes(), transferred, end - start, end - stopped, plan.lines());
         } finally {
             pageWriter = null;
+        }
+    }
+
+    /** Lets the guest run after a save that failed, the machine is locked; what keeps it from that is told together with what failed. */
+    void resumeAfter(Throwable failure) {
+        try {
+            resume();
+        } catch (VmmException e) {
+            e.addSuppressed(failure);
+            throw new VmmException(failure.getMessage() + "; and the guest stays paused: " + e.getMessage(), e);
         }
     }
 

@@ -1,6 +1,7 @@
 package dev.holdover.machine;
 
 import dev.holdover.handover.HandOverConnection;
+import dev.holdover.kvm.KvmUnavailable;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Memfd;
 import dev.holdover.linux.UnixSocket;
@@ -11,6 +12,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicReference;
 
 /**
  * Hands a scratch guest over within this process, so that all code of a real hand-over is loaded and has run: what the
@@ -57,10 +59,19 @@ public final class Rehearsal {
     /** One round, however many this process has done. */
     static void handOver(Side side) {
         UnixSocket[] pair = UnixSocket.pair(UnixSocket.Kind.SEQPACKET);
-        Taker taker = new Taker(pair[1], side == Side.INCOMING ? APPLIES : 0);
+        FirstFailure failure = new FirstFailure();
+        Taker taker = new Taker(pair[1], side == Side.INCOMING ? APPLIES : 0, failure);
         taker.start();
-        try (HandOverConnection peer = new HandOverConnection(pair[0], "the rehearsal");
-                FdSets none = new FdSets();
+        try (HandOverConnection peer = new HandOverConnection(pair[0], "the rehearsal")) {
+            failure.watch(() -> give(peer, side));
+        } finally {
+            taker.await();
+        }
+        failure.throwIfAny();
+    }
+
+    private static void give(HandOverConnection peer, Side side) {
+        try (FdSets none = new FdSets();
                 Fd image = image();
                 Machine machine = new Machine(config(image), none)) {
             if (side == Side.OUTGOING) {
@@ -68,8 +79,30 @@ public final class Rehearsal {
             }
             machine.resume();
             new HandOver(machine, peer).run(null);
-        } finally {
-            taker.await();
+        }
+    }
+
+    /** The failure of the side that failed first: the other's, which finds the connection closed, tells nothing. */
+    private static final class FirstFailure {
+        private final AtomicReference<RuntimeException> first = new AtomicReference<>();
+
+        /** Runs one side, whose connection is still open when its failure is noted. */
+        void watch(Runnable side) {
+            try {
+                side.run();
+            } catch (RuntimeException e) {
+                first.compareAndSet(null, e);
+            }
+        }
+
+        void throwIfAny() {
+            RuntimeException failure = first.get();
+            if (failure instanceof KvmUnavailable) {
+                throw failure;
+            }
+            if (failure != null) {
+                throw new VmmException("the rehearsal of a hand-over failed: " + failure.getMessage(), failure);
+            }
         }
     }
 
@@ -106,27 +139,31 @@ public final class Rehearsal {
     private static final class Taker extends Thread {
         private final UnixSocket socket;
         private final int applies;
-        private RuntimeException failure;
+        private final FirstFailure failure;
 
-        Taker(UnixSocket socket, int applies) {
+        Taker(UnixSocket socket, int applies, FirstFailure failure) {
             super("rehearsal");
             this.socket = socket;
             this.applies = applies;
+            this.failure = failure;
         }
 
         @Override
         public void run() {
             try (HandOverConnection peer = new HandOverConnection(socket, "the rehearsal");
-                    TakeOver takeOver = new TakeOver(peer);
-                    Machine machine = takeOver.prepare()) {
+                    TakeOver takeOver = new TakeOver(peer)) {
+                failure.watch(() -> take(takeOver));
+            }
+        }
+
+        private void take(TakeOver takeOver) {
+            try (Machine machine = takeOver.prepare()) {
                 takeOver.run();
                 machine.pause();
                 long start = System.nanoTime();
                 for (int i = 0; i < applies && System.nanoTime() - start < MOST_TIME_OF_REPEATS; i++) {
                     takeOver.applyAgain();
                 }
-            } catch (RuntimeException e) {
-                failure = e;
             }
         }
 
@@ -141,9 +178,6 @@ public final class Rehearsal {
             }
             if (interrupted) {
                 currentThread().interrupt();
-            }
-            if (failure != null) {
-                throw new VmmException("the rehearsal of a hand-over failed: " + failure.getMessage(), failure);
             }
         }
     }

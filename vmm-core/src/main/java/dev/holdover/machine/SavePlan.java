@@ -90,14 +90,8 @@ final class SavePlan {
             throw new VmmException("can't leave guest RAM in place: its file in " + config.memPath()
                     + " has no name and ends with this VMM" + otherwise + " (force saves all the same)");
         }
-        if (identity == null && ram.isDevice()) {
-            throw new VmmException("can't leave guest RAM in place: " + config.memPath()
-                    + " has no page at its end that is free for a mark, by which this RAM is known again; give the guest"
-                    + " less RAM, or clear that page if nobody's RAM is in it" + otherwise);
-        }
         if (identity == null) {
-            throw new VmmException("can't leave guest RAM in place: the file system of " + config.memPath()
-                    + " keeps no extended attributes, by which this RAM is known again" + otherwise);
+            throw new VmmException("can't leave guest RAM in place: " + ram.whyUnmarked() + otherwise);
         }
     }
 

@@ -3,6 +3,7 @@ package dev.holdover.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.testing.NeedsKvm;
 import java.io.ByteArrayOutputStream;
 import java.io.File;
@@ -266,7 +267,7 @@ class BadInputTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', maxCharsPerColumn = 8192, textBlock = """
-            ctl TMP/missing timeline    | cannot connect to the control socket TMP/missing, ENOENT
+            ctl TMP/no/socket timeline  | cannot connect to the control socket TMP/no/socket, ENOENT
             ctl TMP/text handover x     | cannot connect to the control socket TMP/text, ECONNREFUSED
             standby --listen TMP/text   | the stand-by socket TMP/text cannot be made, EEXIST
             standby --listen TMP/no/new | the stand-by socket TMP/no/new cannot be made, ENOENT
@@ -290,7 +291,11 @@ class BadInputTest {
     void waitsNotForEverForAControlSocketThatDoesNotGreet() throws IOException {
         try (ServerSocketChannel silent = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
             silent.bind(UnixDomainSocketAddress.of(dir.resolve("silent")));
-            refuses(ExitCode.FAILED, "ctl TMP/silent stop", "TMP/silent does not answer within 10 s");
+            refuses(
+                    ExitCode.FAILED,
+                    "ctl TMP/silent stop",
+                    "TMP/silent does not answer within "
+                            + Patience.text(Patience.host().millis(10_000)));
         }
     }
 
@@ -302,6 +307,8 @@ class BadInputTest {
     @NeedsKvm
     @ParameterizedTest
     @CsvSource(delimiter = '|', maxCharsPerColumn = 8192, textBlock = """
+            -k TMP/missing --pci     | TMP/missing: cannot be opened: ENOENT (No such file or directory)
+            -k TMP/missing --cpus 255 | TMP/missing: cannot be opened: ENOENT (No such file or directory)
             -k TMP/missing           | TMP/missing: cannot be opened: ENOENT (No such file or directory)
             -k TMP/text/x            | TMP/text/x: cannot be opened: ENOTDIR
             -k TMP/dir               | TMP/dir: is a directory; name a file
@@ -352,7 +359,7 @@ class BadInputTest {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', textBlock = """
+    @CsvSource(delimiter = '|', maxCharsPerColumn = 8192, textBlock = """
             1 | inspect TMP/missing  | can't open state TMP/missing: ENOENT
             1 | inspect TMP/dir      | can't read state TMP/dir: it is neither a regular file nor a memfd
             1 | inspect /dev/null    | can't read state /dev/null: it is neither a regular file nor a memfd
@@ -362,9 +369,14 @@ class BadInputTest {
             1 | restore TMP/dir      | can't read state TMP/dir: it is neither a regular file nor a memfd
             4 | restore TMP/empty    | state TMP/empty: it is empty
             4 | restore TMP/text     | state TMP/text: it is not a state of this VMM
-            1 | ctl TMP/missing stop | cannot connect to the control socket TMP/missing, ENOENT
+            1 | ctl TMP/missing stop --wait 0 | cannot connect to the control socket TMP/missing, ENOENT (No such file or directory): is
+            1 | ctl TMP/missing stop --wait 1 | ENOENT (No such file or directory), after waiting 1 s for it: is it the --control
+            2 | ctl TMP/missing stop --wait -1 | --wait -1: expected a number of seconds from 0 to
+            2 | ctl TMP/missing stop --wait 5s | --wait 5s: expected a number of seconds from 0 to
             1 | ctl TMP/text stop    | cannot connect to the control socket TMP/text, ECONNREFUSED
             1 | run --machine none --control TMP/no/socket | the control socket TMP/no/socket cannot be made, ENOENT
+            1 | run --bios TMP/bios --serial null --control TMP/no/socket | the control socket TMP/no/socket cannot be made, ENOENT
+            1 | run --bios TMP/bios --serial null --control TMP/text | a file that is no socket is there; delete it or name another
             1 | run --machine none --control TMP/text | a file that is no socket is there; delete it or name another
             """)
     void refusesAStateOrASocket(int code, String line, String sentence) throws IOException {

@@ -114,16 +114,14 @@ class BadSurroundingsTest {
 
     @Test
     void refusesAHostWithoutKvm() throws IOException, InterruptedException {
-        refusesAfter(
-                "mount -t tmpfs none /dev",
-                "cannot open /dev/kvm: ENOENT (No such file or directory): this host offers no");
+        refusesAfter("mount -t tmpfs none /dev", "cannot open /dev/kvm: ENOENT (No such file or directory):");
     }
 
     @NeedsKvm
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
             mount --bind /dev/null /dev/kvm | /dev/kvm is not KVM: ioctl KVM_GET_API_VERSION: ENOTTY
-            mount --bind shut /dev/kvm      | cannot open /dev/kvm: EACCES (Permission denied): add your user to the group
+            mount --bind shut /dev/kvm      | cannot open /dev/kvm: EACCES (Permission denied): only its owner may
             """)
     void refusesADeviceNodeThatCannotBeUsed(String mount, String sentence) throws IOException, InterruptedException {
         refusesAfter(mount, sentence);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.Tty;
 import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
@@ -26,7 +27,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class LeavingTest {
     private static final int TCGETS = 0x5401;
     private static final int TERMIOS_SIZE = 36;
-    private static final int DEADLINE_SECONDS = 30;
+    private static final int DEADLINE_SECONDS = Patience.host().seconds(30);
 
     @TempDir
     private Path dir;

@@ -121,6 +121,7 @@ class PlainArgumentsTest {
                 "restore --force s --disk path=a --serial unix:/x",
                 "ctl s migrate uri=file:/x {\"a\":1}",
                 "ctl --force s save x --copy-ram",
+                "ctl s stop --wait 0",
                 "standby --listen /run/s --control /run/c",
             })
     void whatPeopleType(String line) {

@@ -2,12 +2,14 @@ package dev.holdover.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -25,7 +27,7 @@ class StandbyTest {
     void end() throws InterruptedException {
         for (Process process : processes) {
             process.destroyForcibly();
-            process.waitFor(20, TimeUnit.SECONDS);
+            process.waitFor(Patience.host().seconds(20), TimeUnit.SECONDS);
         }
     }
 
@@ -33,7 +35,7 @@ class StandbyTest {
         Path out = Files.createDirectories(dir.resolve("out" + processes.size()));
         Process process = new Shell(out).start("exec \"$@\"", Shell.vmm("", arguments));
         processes.add(process);
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        long deadline = System.nanoTime() + Patience.host().nanos(30_000);
         while (!Files.exists(dir.resolve(socket))) {
             assertThat(System.nanoTime()).as(socket + " is there").isLessThan(deadline);
             Thread.sleep(10);
@@ -64,6 +66,20 @@ class StandbyTest {
         Shell.Outcome outcome = vmm("ctl", path("control"), "handover", path("standby"));
         assertThat(outcome.err()).isEmpty();
         assertThat(outcome.out()).contains("total-us", "enter-us");
+        assertThat(processes.getFirst().waitFor(Patience.host().seconds(20), TimeUnit.SECONDS))
+                .isTrue();
+        assertThat(vmm("ctl", path("control"), "query-status").out()).contains("\"running\": true");
+    }
+
+    @Test
+    void theOrderMayComeBeforeTheSockets() throws Exception {
+        FutureTask<Integer> early = WaitingCommand.start("ctl", path("control"), "query-status", "--wait", "3600");
+        startGuest();
+        assertThat(early.get(60, TimeUnit.SECONDS)).isZero();
+        FutureTask<Integer> order =
+                WaitingCommand.start("ctl", path("control"), "handover", path("standby"), "--wait=3600");
+        start("standby", "standby", "--listen", path("standby"));
+        assertThat(order.get(60, TimeUnit.SECONDS)).isZero();
         assertThat(processes.getFirst().waitFor(20, TimeUnit.SECONDS)).isTrue();
         assertThat(vmm("ctl", path("control"), "query-status").out()).contains("\"running\": true");
     }
@@ -71,8 +87,10 @@ class StandbyTest {
     @Test
     void keepsAGuestThatNobodyTakes() throws Exception {
         startGuest();
-        Shell.Outcome nobody = vmm("ctl", path("control"), "handover", path("nobody"));
-        assertThat(nobody.err()).contains("ENOENT", "standby --listen").hasLineCount(1);
+        Shell.Outcome nobody = vmm("ctl", path("control"), "handover", path("nobody"), "--wait", "1");
+        assertThat(nobody.err())
+                .contains("ENOENT", "standby --listen", ", after waiting 1 s for it")
+                .hasLineCount(1);
         assertThat(nobody.code()).isEqualTo(ExitCode.FAILED);
         Shell.Outcome other = vmm("ctl", path("control"), "handover", path("control"));
         assertThat(other.err()).contains("EPROTOTYPE").hasLineCount(1);

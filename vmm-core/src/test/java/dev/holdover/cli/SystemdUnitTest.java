@@ -2,6 +2,7 @@ package dev.holdover.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.testing.NeedsKvm;
 import java.lang.foreign.Arena;
@@ -39,7 +40,7 @@ class SystemdUnitTest {
         try (UnixSocket manager = UnixSocket.listen(UnixSocket.Kind.DATAGRAM, notify.toString());
                 Arena arena = Arena.ofConfined()) {
             manager.fd().setNonBlocking(false);
-            manager.setTimeout(60_000);
+            manager.setTimeout(Patience.host().millis(60_000));
             Process process = builder.redirectErrorStream(true)
                     .redirectOutput(dir.resolve("output").toFile())
                     .start();
@@ -50,7 +51,8 @@ class SystemdUnitTest {
                 assertThat(new String(buffer.asSlice(0, bytes).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.UTF_8))
                         .isEqualTo("READY=1");
                 process.destroy();
-                assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+                assertThat(process.waitFor(Patience.host().seconds(30), TimeUnit.SECONDS))
+                        .isTrue();
             } finally {
                 process.destroyForcibly();
             }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.holdover.control.ControlConnection;
 import dev.holdover.control.ControlHolder;
 import dev.holdover.control.Stranded;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.DeviceAgent;
 import dev.holdover.liveupdate.LuodAgent;
@@ -38,7 +39,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 @Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class LiveUpdateTest {
     private static final long BROKEN = 0x1010;
-    private static final int PATIENCE_SECONDS = 60;
+    private static final int PATIENCE_SECONDS = Patience.host().seconds(60);
     private static final int GENERATIONS = LongRun.rounds(20, 1000);
 
     @TempDir

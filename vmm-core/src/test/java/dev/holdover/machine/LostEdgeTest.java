@@ -3,6 +3,7 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Epoll;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.memory.FdSets;
 import dev.holdover.testing.NeedsKvm;
@@ -23,7 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 @NeedsKvm
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class LostEdgeTest {
-    private static final int MOST_MILLIS = 20_000;
+    private static final int MOST_MILLIS = Patience.host().millis(20_000);
     private static final String READY = "echoing up to q\n";
     /** struct kvm_irqchip: the chip's state@8; of it kvm_pic_state: last_irr@0. COM1 is IRQ 4. */
     private static final int PIC_LAST_IRR = 8;

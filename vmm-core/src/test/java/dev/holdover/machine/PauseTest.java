@@ -2,6 +2,7 @@ package dev.holdover.machine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import dev.holdover.testing.NeedsKvm;
 import java.nio.file.Path;
 import java.util.Random;
@@ -17,7 +18,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PauseTest {
     private static final int ROUNDS = 200;
-    private static final long MOST_NANOS = 2_000_000_000L; // hundreds of times what it takes, for hosts under load
+    private static final long MOST_NANOS =
+            Patience.host().nanos(2_000); // hundreds of times what it takes, for hosts under load
 
     @TempDir
     Path directory;

@@ -9,6 +9,7 @@ import dev.holdover.memory.FdSets;
 import dev.holdover.testing.NeedsKvm;
 import dev.holdover.vmstate.StateException;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -232,13 +233,41 @@ class SaveRestoreTest {
     void zeroedRamIsRefused() throws Exception {
         saveOnce();
         try (Fd file = Fd.open(ram.toString(), Fd.O_RDWR)) {
-            long size = file.stat().size();
-            file.truncate(0);
-            file.truncate(size);
+            // Without the page behind RAM that has the mark where the file system keeps no attributes.
+            file.writeFully(Arena.ofAuto().allocate(16 << 20), 0);
         }
         assertThatThrownBy(() -> restore(false))
                 .isInstanceOf(RestoreRefused.class)
                 .hasMessageContaining("zeroed");
+    }
+
+    @Test
+    void ramThatWasCutAndGrownAgainIsRefused() throws Exception {
+        saveOnce();
+        try (Fd file = Fd.open(ram.toString(), Fd.O_RDWR)) {
+            long size = file.stat().size();
+            file.truncate(0);
+            file.truncate(size);
+        }
+        // An attribute stands after that, a page does not.
+        assertThatThrownBy(() -> restore(false))
+                .isInstanceOf(RestoreRefused.class)
+                .message()
+                .containsAnyOf("zeroed", "not marked");
+    }
+
+    @Test
+    void aGuestThatHasNotRunYetIsSaved() throws Exception {
+        try (Machine machine = boot("count.bin")) {
+            machine.save(state.toString(), SaveOptions.IN_PLACE);
+        }
+        try (Machine machine = restore(false)) {
+            machine.resume();
+            awaitCountBeyond(machine, 3);
+        }
+        assertThatThrownBy(() -> restore(false))
+                .isInstanceOf(RestoreRefused.class)
+                .hasMessageContaining("moved on");
     }
 
     @Test

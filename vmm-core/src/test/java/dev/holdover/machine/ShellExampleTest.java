@@ -2,6 +2,7 @@ package dev.holdover.machine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import dev.holdover.testing.NeedsKvm;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,7 +33,8 @@ class ShellExampleTest {
                 .redirectOutput(output.toFile())
                 .start();
         try {
-            assertThat(shell.waitFor(120, TimeUnit.SECONDS)).isTrue();
+            assertThat(shell.waitFor(Patience.host().seconds(120), TimeUnit.SECONDS))
+                    .isTrue();
         } finally {
             shell.destroyForcibly();
         }

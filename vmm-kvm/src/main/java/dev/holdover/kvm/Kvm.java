@@ -4,11 +4,11 @@ import dev.holdover.kvm.state.Cpuid;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
-import dev.holdover.linux.VmmException;
 import dev.holdover.linux.Xstate;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 
 /** /dev/kvm: what this host's KVM can do, and the way to make VMs. Any thread. */
 public final class Kvm implements AutoCloseable {
@@ -27,26 +27,27 @@ public final class Kvm implements AutoCloseable {
         this.fd = fd;
     }
 
-    /** Opens /dev/kvm and checks the API version, which has been 12 since 2007. */
+    /**
+     * Opens /dev/kvm and checks the API version, which has been 12 since 2007.
+     *
+     * @throws KvmUnavailable why it cannot be used, and what to do
+     */
     public static Kvm open() {
         Fd fd;
         try {
             fd = Fd.open("/dev/kvm", Fd.O_RDWR);
         } catch (ErrnoException e) {
-            throw new VmmException(whyNot(e.errno()), e);
+            throw new KvmUnavailable(new KvmDiagnosis(Path.of("/")).ofOpen(e.errno()));
         }
         Kvm kvm = new Kvm(fd);
         long version = fd.tryIoctl(KvmIoctl.KVM_GET_API_VERSION, 0);
         if (version < 0) {
             fd.close();
-            Errno errno = Errno.of(-version);
-            throw new VmmException("/dev/kvm is not KVM: ioctl KVM_GET_API_VERSION: " + errno.name() + " ("
-                    + errno.text() + "): have udev or the container's runtime make the device, character 10:232");
+            throw new KvmUnavailable(new KvmProblem.NotKvm(Errno.of(-version)));
         }
         if (version != API_VERSION) {
             fd.close();
-            throw new VmmException("/dev/kvm speaks API version " + version + ", not " + API_VERSION
-                    + ": it is not the KVM this VMM knows");
+            throw new KvmUnavailable(new KvmProblem.OtherVersion(version, API_VERSION));
         }
         kvm.requestTiles();
         return kvm;
@@ -71,18 +72,6 @@ public final class Kvm implements AutoCloseable {
         }
     }
 
-    private static String whyNot(Errno errno) {
-        String failed = "cannot open /dev/kvm: " + errno.name() + " (" + errno.text() + "): ";
-        return failed
-                + switch (errno) {
-                    case ENOENT, ENODEV, ENXIO ->
-                        "this host offers no KVM: enable virtualisation in its firmware (or nesting, if it is a VM) and"
-                                + " load kvm_intel or kvm_amd";
-                    case EACCES, EPERM -> "add your user to the group kvm, or run as root";
-                    default -> "see the kernel's log";
-                };
-    }
-
     /** KVM_CHECK_EXTENSION: 0 if it is lacking, else 1 or what the capability counts. */
     public int check(KvmCap cap) {
         return (int) fd.ioctl("ioctl KVM_CHECK_EXTENSION", KvmIoctl.KVM_CHECK_EXTENSION, cap.number());
@@ -92,12 +81,19 @@ public final class Kvm implements AutoCloseable {
         return check(cap) > 0;
     }
 
-    /** KVM_CREATE_VM. May take milliseconds. EINTR is tried again: creating waits for other CPUs. */
+    /**
+     * KVM_CREATE_VM. May take milliseconds. EINTR is tried again: creating waits for other CPUs.
+     *
+     * @throws KvmUnavailable if the CPU's virtualisation cannot be turned on, which only the first VM finds out
+     */
     public KvmVm createVm() {
         long result;
         do {
             result = fd.tryIoctl(KvmIoctl.KVM_CREATE_VM, 0);
         } while (Errno.EINTR.is(result));
+        if (Errno.EBUSY.is(result) || Errno.EIO.is(result) || Errno.EOPNOTSUPP.is(result) || Errno.ENODEV.is(result)) {
+            throw new KvmUnavailable(new KvmProblem.NoVm(Errno.of(-result)));
+        }
         ErrnoException.check("ioctl KVM_CREATE_VM", result);
         return new KvmVm(Fd.adopt((int) result, "VM"), vcpuMappingSize());
     }

@@ -13,6 +13,7 @@ import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Mapping;
 import dev.holdover.linux.Memfd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.Signals;
 import dev.holdover.testing.NeedsKvm;
 import java.lang.foreign.Arena;
@@ -129,7 +130,7 @@ class KvmTest {
             }
             done.countDown();
         });
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+        long deadline = System.nanoTime() + Patience.host().nanos(60_000);
         for (int i = 0; i < rounds && done.getCount() > 0; i++) {
             // Each kick waits for its own effect: none may be lost, or this ends at the deadline.
             while (threadId.get() == 0) {
@@ -141,7 +142,7 @@ class KvmTest {
                 Thread.onSpinWait();
             }
         }
-        assertThat(done.await(10, TimeUnit.SECONDS)).isTrue();
+        assertThat(done.await(Patience.host().seconds(10), TimeUnit.SECONDS)).isTrue();
         runner.join();
         vcpu.close();
         assertThat(failure.get()).isNull();

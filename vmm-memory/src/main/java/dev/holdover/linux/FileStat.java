@@ -36,6 +36,10 @@ public record FileStat(long device, long inode, long links, int mode, long speci
         return (mode & S_IFMT) == 0x2000;
     }
 
+    public boolean isSocket() {
+        return (mode & S_IFMT) == 0xC000;
+    }
+
     public boolean isBlockDevice() {
         return (mode & S_IFMT) == 0x6000;
     }

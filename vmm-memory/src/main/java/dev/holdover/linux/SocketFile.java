@@ -6,9 +6,6 @@ package dev.holdover.linux;
  * <p>A socket that nobody listens on any more, left by a process that was killed, is replaced.
  */
 public final class SocketFile implements AutoCloseable {
-    private static final int S_IFMT = 0170000;
-    private static final int S_IFSOCK = 0140000;
-
     private final String path;
     private final UnixSocket listener;
     private final FileStat file;
@@ -65,7 +62,7 @@ public final class SocketFile implements AutoCloseable {
         } catch (ErrnoException e) {
             return; // nothing there, or listening on it will tell why not
         }
-        if ((there.mode() & S_IFMT) != S_IFSOCK) {
+        if (!there.isSocket()) {
             throw new VmmException(what + " " + path + " cannot be made, EEXIST (File exists): a file that is no socket"
                     + " is there; delete it or name another path");
         }

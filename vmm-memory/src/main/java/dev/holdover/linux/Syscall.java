@@ -70,8 +70,10 @@ final class Syscall {
     static final int EPOLL_CREATE1 = 291;
     static final int PREADV = 295;
     static final int PWRITEV = 296;
+    static final int NAME_TO_HANDLE_AT = 303;
     static final int MEMFD_CREATE = 319;
     static final int KEXEC_FILE_LOAD = 320;
+    static final int STATX = 332;
 
     private static final long FUNCTION = address("syscall");
 

@@ -40,6 +40,9 @@ public final class Ram implements AutoCloseable {
     private final List<Piece> pieces = new ArrayList<>();
     private RamFile file;
     private Mapping label;
+    /** Why RAM has no mark, see {@link #whyUnmarked}. */
+    private String unmarked = "";
+
     private GuestMemory memory;
 
     private Ram(RamConfig config) {
@@ -395,37 +398,44 @@ public final class Ram implements AutoCloseable {
         return config;
     }
 
-    /** Whether RAM is a DAX device. */
-    public boolean isDevice() {
-        return file != null && file.isDevice();
-    }
-
     /** What stands with RAM in a file; null if there is nothing, or it keeps none. */
     public RamIdentity identity() {
         if (label != null) {
             return RamIdentity.readLabel(labelPage());
         }
-        return file == null ? null : RamIdentity.read(file.fd());
+        return file == null || file.isDevice() ? null : mark().read();
     }
 
     /**
-     * Writes what stands with RAM in a file; false if it keeps none. What stood there before is what a state may name: on
-     * storage it must not come back when the host goes down, for the guest's stores may outlive that, and on DAX do. So
-     * this blocks as fsync(2) does then.
+     * Writes what stands with RAM in a file; false if it keeps none, {@link #whyUnmarked} says why. Blocks as fsync(2) does
+     * where an older mark is replaced on storage.
+     *
+     * @throws VmmException if an older mark stands that cannot be replaced: the guest must not run
      */
     public boolean writeIdentity(RamIdentity identity) {
-        if (label != null) {
-            return identity.writeLabel(labelPage());
-        }
         if (file == null) {
             return false;
         }
-        boolean replaces = onRealFileSystem() && RamIdentity.read(file.fd()) != null;
-        boolean kept = identity.write(file.fd());
-        if (kept && replaces) {
-            file.fd().sync();
+        if (file.isDevice()) {
+            boolean written = label != null && identity.writeLabel(labelPage());
+            unmarked = written
+                    ? ""
+                    : config.memPath() + " has no page at its end that is free for a mark, by which this RAM is known"
+                            + " again; give the guest less RAM, or clear that page if nobody's RAM is in it";
+            return written;
         }
-        return kept;
+        String why = mark().write(identity);
+        unmarked = why == null ? "" : why;
+        return why == null;
+    }
+
+    /** Why the last {@link #writeIdentity} has failed, the first part of a sentence; empty if it has not. */
+    public String whyUnmarked() {
+        return unmarked;
+    }
+
+    private FileMark mark() {
+        return new FileMark(file.fd(), config.offset() + config.size());
     }
 
     private MemorySegment labelPage() {

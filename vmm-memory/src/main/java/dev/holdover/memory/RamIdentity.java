@@ -1,7 +1,6 @@
 package dev.holdover.memory;
 
 import dev.holdover.linux.Errno;
-import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Memfd;
 import java.lang.foreign.Arena;
@@ -11,27 +10,29 @@ import java.util.UUID;
 import java.util.zip.CRC32C;
 
 /**
- * Which RAM a file holds, and how often a guest has gone on in it since: a random id and a generation, kept with the
- * file in the extended attribute {@value #ATTRIBUTE} (xattr(7); tmpfs since Linux 6.6, memfd, ext4, xfs, btrfs).
+ * Which RAM a file holds, and how often a guest has resumed in it since: a random id and a generation, kept with the file
+ * ({@link FileMark}), or in a page of a DAX device.
  *
  * <p>The generation is raised before every first run of a guest in that RAM: after a boot, after a save when the guest
- * goes on, after a restore. So a state that names a lower one is of RAM that has moved on since. The attribute outlives
- * the file's contents (it survives ftruncate(2)), so a proof of the contents goes with it into the state: checksums of
- * up to {@value #SAMPLES} pages that were not zero, with their places. RAM that was zeroed or replaced fails it; a change
- * of pages that were not sampled goes unnoticed.
+ * resumes, after a restore. So a state that names a lower one is of RAM that has moved on since. An attribute outlives the
+ * file's contents (it survives ftruncate(2)), so a proof of the contents goes with it into the state: checksums of up to
+ * {@value #SAMPLES} pages that were not zero, with their places. RAM that was zeroed or replaced fails it; a change of
+ * pages that were not sampled goes unnoticed.
  *
  * @param id given when a guest is first booted in the RAM
  * @param generation counts from 1
  * @param cause why the generation was raised last
  */
 public record RamIdentity(UUID id, long generation, Cause cause) {
-    /** Where it is kept. */
+    /** The extended attribute that holds it, where the file system keeps such. */
     public static final String ATTRIBUTE = "user.holdover.ram";
 
     /** As many pages as a proof holds. */
     static final int SAMPLES = 7;
 
-    private static final int SIZE = 32;
+    /** Bytes that it takes where it is kept. */
+    static final int SIZE = 32;
+
     /** "HOLDRAM" and a version. */
     private static final long PAGE_MAGIC = 0x014d4152444c4f48L;
 
@@ -93,15 +94,6 @@ public record RamIdentity(UUID id, long generation, Cause cause) {
         return new RamIdentity(id, generation + 1, why);
     }
 
-    /** What stands with a file; null if there is nothing, or the file system keeps no attributes. */
-    public static RamIdentity read(Fd file) {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment value = arena.allocate(SIZE, 8);
-            long n = file.tryGetAttribute(ATTRIBUTE, value);
-            return n == SIZE ? decode(value) : null;
-        }
-    }
-
     /** What stands in a label, a page at the end of a DAX device, which keeps no attributes; null if there is nothing. */
     static RamIdentity readLabel(MemorySegment label) {
         return label.get(ValueLayout.JAVA_LONG, 0) == PAGE_MAGIC ? decode(label.asSlice(Long.BYTES)) : null;
@@ -144,7 +136,8 @@ public record RamIdentity(UUID id, long generation, Cause cause) {
         }
     }
 
-    private static RamIdentity decode(MemorySegment value) {
+    /** What those {@link #SIZE} bytes say; null if they say nothing. */
+    static RamIdentity decode(MemorySegment value) {
         Cause cause = Cause.of(value.get(ValueLayout.JAVA_INT, 24));
         if (cause == null) {
             return null;
@@ -153,30 +146,12 @@ public record RamIdentity(UUID id, long generation, Cause cause) {
         return new RamIdentity(id, value.get(ValueLayout.JAVA_LONG, 16), cause);
     }
 
-    private void encode(MemorySegment value) {
+    /** Writes its {@link #SIZE} bytes. */
+    void encode(MemorySegment value) {
         value.set(ValueLayout.JAVA_LONG, 0, id.getMostSignificantBits());
         value.set(ValueLayout.JAVA_LONG, 8, id.getLeastSignificantBits());
         value.set(ValueLayout.JAVA_LONG, 16, generation);
         value.set(ValueLayout.JAVA_INT, 24, cause.code);
-    }
-
-    /**
-     * Writes it to the file; false if the file system keeps no attributes (EOPNOTSUPP), or it is a device (EPERM). Blocks
-     * as fsetxattr(2) does.
-     */
-    public boolean write(Fd file) {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment value = arena.allocate(SIZE, 8);
-            encode(value);
-            long result = file.trySetAttribute(ATTRIBUTE, value);
-            if (Errno.EOPNOTSUPP.is(result)
-                    || Errno.ENOSPC.is(result)
-                    || (Errno.EPERM.is(result) && !file.stat().isRegular())) {
-                return false;
-            }
-            ErrnoException.check("fsetxattr " + file.name(), result);
-            return true;
-        }
     }
 
     /**

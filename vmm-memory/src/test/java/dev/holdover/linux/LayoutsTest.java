@@ -48,6 +48,11 @@ class LayoutsTest {
         RENAMED.put("Epoll.CTL_MOD", "EPOLL_CTL_MOD");
         RENAMED.put("Epoll.EVENT_SIZE", "sizeof(struct epoll_event)");
         RENAMED.put("Epoll.MAX_EVENTS", null);
+        RENAMED.put("FileKey.SIZE", null);
+        RENAMED.put("FileKey.BY_INODE", null);
+        RENAMED.put("FileKey.BY_BIRTH", null);
+        RENAMED.put("FileKey.BY_HANDLE", null);
+        RENAMED.put("FileKey.STATX_SIZE", "sizeof(struct statx)");
         RENAMED.put("Signals.KICK", null);
         RENAMED.put("Signals.ACTION_SIZE", "sizeof(struct sigaction)");
         RENAMED.put("Signals.SET_SIZE", "sizeof(sigset_t)");
@@ -66,6 +71,7 @@ class LayoutsTest {
                 Epoll.class,
                 EventFd.class,
                 Fd.class,
+                FileKey.class,
                 FileStat.class,
                 FileSystem.class,
                 Kexec.class,
@@ -129,6 +135,15 @@ class LayoutsTest {
             Fd.stat;              offsetof(struct stat,st_size);             48
             Fd.stat;              offsetof(struct stat,st_blksize);          56
             Fd.stat;              sizeof(struct stat);                       144
+            FileKey.of;           offsetof(struct statx,stx_mask);           0
+            FileKey.of;           offsetof(struct statx,stx_ino);            32
+            FileKey.of;           offsetof(struct statx,stx_btime);          80
+            FileKey.of;           sizeof(struct statx);                      256
+            FileKey.of;           offsetof(struct statx_timestamp,tv_sec);   0
+            FileKey.of;           offsetof(struct statx_timestamp,tv_nsec);  8
+            FileKey.of;           offsetof(struct file_handle,handle_bytes); 0
+            FileKey.of;           offsetof(struct file_handle,handle_type);  4
+            FileKey.of;           offsetof(struct file_handle,f_handle);     8
             Fd.fileSystem;        offsetof(struct statfs,f_type);            0
             Fd.fileSystem;        offsetof(struct statfs,f_bsize);           8
             Fd.fileSystem;        offsetof(struct statfs,f_blocks);          16

@@ -2,22 +2,12 @@ package dev.holdover.memory;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.holdover.linux.Fd;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.junit.jupiter.api.Test;
 
 class RamIdentityTest {
-    @Test
-    void aDeviceKeepsNone() {
-        // Any character device refuses user.* attributes, as a DAX device does, with EPERM.
-        try (Fd device = Fd.open("/dev/null", Fd.O_RDWR)) {
-            assertThat(RamIdentity.fresh().write(device)).isFalse();
-            assertThat(RamIdentity.read(device)).isNull();
-        }
-    }
-
     @Test
     void aLabelKeepsOne() {
         MemorySegment label = Arena.ofAuto().allocate(4096, 8);

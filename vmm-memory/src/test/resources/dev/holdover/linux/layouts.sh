@@ -72,8 +72,12 @@ $(constants S_IFMT S_IFREG S_IFDIR S_IFCHR S_IFBLK TMPFS_MAGIC HUGETLBFS_MAGIC)
 $(constants SYS_{read,write,open,close,fstat,lseek,mmap,munmap,rt_sigaction,rt_sigprocmask,ioctl,pread64,pwrite64} \
     SYS_{readv,writev,madvise,getpid,socket,connect,sendmsg,recvmsg,shutdown,bind,listen,socketpair,setsockopt} \
     SYS_{getsockopt,fcntl,fsync,fdatasync,ftruncate,rename,unlink,fchmod,sysinfo,geteuid,getegid,fstatfs,sync,reboot,arch_prctl,gettid,fsetxattr,fgetxattr,tgkill} \
-    SYS_{epoll_ctl,epoll_pwait,fallocate,accept4,eventfd2,epoll_create1,preadv,pwritev,memfd_create,kexec_file_load})
+    SYS_{epoll_ctl,epoll_pwait,fallocate,accept4,eventfd2,epoll_create1,preadv,pwritev,name_to_handle_at,memfd_create,kexec_file_load,statx})
+$(constants AT_EMPTY_PATH STATX_BTIME MAX_HANDLE_SZ)
 $(struct 'struct stat' st_dev st_ino st_mode st_rdev st_size st_blksize)
+$(struct 'struct statx' stx_mask stx_ino stx_btime)
+$(struct 'struct statx_timestamp' tv_sec tv_nsec)
+$(struct 'struct file_handle' handle_bytes handle_type f_handle)
 $(struct 'struct statfs' f_type f_bsize f_blocks f_bavail)
 $(struct 'struct sysinfo' totalram totalswap mem_unit)
 $(struct 'struct flock' l_type l_whence l_start l_len l_pid)
