@@ -3,6 +3,7 @@ package dev.holdover.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Patience;
+import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** run, standby and ctl handover, each a process. */
+@NeedsKvm
 class StandbyTest {
     @TempDir
     private Path dir;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
+import dev.holdover.testing.NeedsKvm;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -14,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The VMM as the main process of a unit with Type=notify. */
+@NeedsKvm
 class SystemdUnitTest {
     @TempDir
     Path dir;

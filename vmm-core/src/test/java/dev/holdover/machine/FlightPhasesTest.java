@@ -3,6 +3,7 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Patience;
+import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,6 +18,7 @@ import jdk.jfr.consumer.RecordedEvent;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+@NeedsKvm
 class FlightPhasesTest {
     private static final Path GUESTS = Path.of("src/test/resources/guests");
 
@@ -89,7 +91,7 @@ class FlightPhasesTest {
         Path file = dir.resolve("flight.jfr");
         try (Recording recording = new Recording()) {
             recording.start();
-            Rehearsal.upTo(1, Rehearsal.Side.OUTGOING);
+            Rehearsal.handOver(Rehearsal.Side.OUTGOING);
             recording.dump(file);
         }
         List<String> phases = phases(file, "rehearsal").get("dev.holdover.HandOverPhase");

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Patience;
 import dev.holdover.linux.VmmException;
+import dev.holdover.testing.NeedsKvm;
 import dev.holdover.virtio.VirtioDevice;
 import java.lang.reflect.Field;
 import java.lang.reflect.Method;
@@ -21,6 +22,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A disk that does not answer costs a stop or a save, never the guest. */
+@NeedsKvm
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class HangingDeviceTest {
     @TempDir

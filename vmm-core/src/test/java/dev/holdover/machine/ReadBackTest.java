@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.holdover.kvm.state.Msrs;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.memory.FdSets;
+import dev.holdover.testing.NeedsKvm;
 import dev.holdover.vmstate.SectionEntry;
 import dev.holdover.vmstate.SectionType;
 import java.lang.foreign.MemorySegment;
@@ -24,6 +25,7 @@ import org.junit.jupiter.params.provider.EnumSource;
  * What was set is what is got: a guest that was restored and has not run is saved once more, and the second state is the
  * first, but for what KVM changes by itself. Each such field is named here, with its reason.
  */
+@NeedsKvm
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class ReadBackTest {
     private static final int ROUNDS = 5;

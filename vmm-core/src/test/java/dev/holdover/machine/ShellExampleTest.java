@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.holdover.linux.Patience;
+import dev.holdover.testing.NeedsKvm;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -45,6 +46,7 @@ class ShellExampleTest {
         return new Outcome(shell.exitValue(), Files.readString(output));
     }
 
+    @NeedsKvm
     @Test
     void doesWhatItSays() throws Exception {
         Outcome outcome = example();

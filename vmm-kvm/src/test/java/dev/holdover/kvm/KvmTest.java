@@ -15,6 +15,7 @@ import dev.holdover.linux.Mapping;
 import dev.holdover.linux.Memfd;
 import dev.holdover.linux.Patience;
 import dev.holdover.linux.Signals;
+import dev.holdover.testing.NeedsKvm;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -27,6 +28,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** The ioctls on this host's KVM, with guests of a few bytes of real-mode code. */
+@NeedsKvm
 class KvmTest {
     private Kvm kvm;
     private KvmVm vm;
