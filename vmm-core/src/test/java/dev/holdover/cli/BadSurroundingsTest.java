@@ -114,9 +114,7 @@ class BadSurroundingsTest {
 
     @Test
     void refusesAHostWithoutKvm() throws IOException, InterruptedException {
-        refusesAfter(
-                "mount -t tmpfs none /dev",
-                "cannot open /dev/kvm: ENOENT (No such file or directory):");
+        refusesAfter("mount -t tmpfs none /dev", "cannot open /dev/kvm: ENOENT (No such file or directory):");
     }
 
     @NeedsKvm
