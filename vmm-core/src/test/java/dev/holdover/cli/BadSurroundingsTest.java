@@ -138,4 +138,21 @@ class BadSurroundingsTest {
                 "--bios bios",
                 sentence);
     }
+
+    /** Its rehearsal needs KVM: whichever side of that fails first, the user is told the cause. */
+    @Test
+    void aStandbyWithoutKvmSaysSo() throws IOException, InterruptedException {
+        assumeTrue(ROOT, "a mount namespace");
+        String onlyRandom = "touch random && mount --bind /dev/urandom random && mount -t tmpfs none /dev"
+                + " && touch /dev/urandom && mount --bind random /dev/urandom";
+        Shell.Outcome outcome = new Shell(dir)
+                .run(
+                        "exec unshare -m sh -c '" + onlyRandom + " && exec \"$@\"' sh \"$@\"",
+                        Shell.vmm("", "standby", "--listen", "socket"));
+        assertThat(outcome.err())
+                .startsWith("vmm standby: cannot open /dev/kvm: ENOENT (No such file or directory): ")
+                .hasLineCount(1);
+        assertThat(outcome.code()).isEqualTo(ExitCode.FAILED);
+        assertThat(dir.resolve("socket")).doesNotExist();
+    }
 }

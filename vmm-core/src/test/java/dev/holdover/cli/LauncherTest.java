@@ -436,6 +436,7 @@ class LauncherTest {
         script(tree.resolve("mvnw"), """
                 echo '[INFO] Building vmm-core 0.1.0-SNAPSHOT                   [5/5]'
                 echo '[ERROR] A.java:[1,2] no'
+                echo '[ERROR]   java.base/java.lang.reflect.Method.invoke(Method.java:565)'
                 echo '[INFO] BUILD FAILURE'
                 echo '[ERROR] A.java:[1,2] no'
                 echo '[ERROR] Failed to execute goal -> [Help 1]'
