@@ -276,7 +276,6 @@ class BadInputTest {
         refuses(ExitCode.FAILED, line, sentence);
     }
 
-    @NeedsKvm
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
             --ram share=off      | it is private (backend=anonymous or
@@ -304,7 +303,6 @@ class BadInputTest {
         refuses(ExitCode.USAGE, "run --bios TMP/bios --name a\nb", "--name has a control character");
     }
 
-    @NeedsKvm
     @ParameterizedTest
     @CsvSource(delimiter = '|', maxCharsPerColumn = 8192, textBlock = """
             -k TMP/missing --pci     | TMP/missing: cannot be opened: ENOENT (No such file or directory)
@@ -383,21 +381,18 @@ class BadInputTest {
         refuses(code, line, sentence);
     }
 
-    @NeedsKvm
     @Test
     void refusesACommandLineTooLongForItsKernel() throws IOException {
         Files.copy(Guests.path("long64.elf"), dir.resolve("linux"));
         refuses(ExitCode.FAILED, "run -k TMP/linux --serial null -a " + "x".repeat(70_000), "command line");
     }
 
-    @NeedsKvm
     @Test
     void refusesASocketPathThatIsTooLong() throws IOException {
         String name = "s".repeat(108);
         refuses(ExitCode.FAILED, "run --bios TMP/bios --serial unix:TMP/" + name, "a unix socket's has 1 to 107");
     }
 
-    @NeedsKvm
     @Test
     void refusesMoreDevicesThanThereAreSlots() throws IOException {
         String disks = " --disk path=TMP/disk,readonly=on".repeat(17);
@@ -407,7 +402,6 @@ class BadInputTest {
                 "17 virtio devices: this machine has room");
     }
 
-    @NeedsKvm
     @Test
     void refusesRamAndDisksThatAnotherVmmUses() throws IOException {
         try (Fd ram = Fd.open(dir.resolve("ram").toString(), Fd.O_RDWR);
@@ -421,7 +415,6 @@ class BadInputTest {
         }
     }
 
-    @NeedsKvm
     @Test
     void aSentenceIsOneLineWhateverAPathHasInIt() throws IOException {
         refuses(ExitCode.FAILED, "run --bios TMP/a\nb\u001b --serial null", "a b : cannot be opened: ENOENT");

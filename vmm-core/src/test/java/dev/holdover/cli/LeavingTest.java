@@ -164,7 +164,6 @@ class LeavingTest {
         }
     }
 
-    @NeedsKvm
     @Test
     void aSignalRemovesTheSocketAndKeepsTheRamFile() throws IOException, InterruptedException {
         Path socket = dir.resolve("serial");
