@@ -54,14 +54,15 @@ final class GuestTime {
      * Looks at the clocks.
      *
      * @param first the first vCPU, with its state set
+     * @param state that state
      */
-    static GuestTime of(Passed passed, KvmVcpu first, VmState saved) {
+    static GuestTime of(Passed passed, KvmVcpu first, VcpuState state, VmState saved) {
         if (!first.hasTscOffset()) {
             // A kernel before 5.16: TSC and clock stand still, whatever has passed.
             return new GuestTime(Passed.NOT, first, 0, 0);
         }
         if (passed == Passed.NOT) {
-            return new GuestTime(passed, first, 0, first.getTscOffset());
+            return new GuestTime(passed, first, 0, offsetOf(state.msrs(), first));
         }
         if (passed == Passed.UNDER_THIS_KERNEL) {
             return new GuestTime(passed, first, 0, 0);
@@ -77,6 +78,15 @@ final class GuestTime {
         boolean trusted = then != 0 && now >= then && (real == 0 || Math.abs(byTsc - real) < TRUSTED_NANOS);
         // Else the guest's TSC goes on by as much as real time has.
         return new GuestTime(passed, first, khz, trusted ? 0 : then + cycles(real, khz) - now);
+    }
+
+    /**
+     * The offset at which the TSC goes on from its saved value. A kernel before 6.7 ignores a TSC that is set within a second
+     * of the new VM's own, which it takes for an attempt to synchronize the two: a young guest would see its TSC go back.
+     */
+    private static long offsetOf(Msrs saved, KvmVcpu first) {
+        boolean known = saved.size() > 0 && saved.index(0) == Msrs.IA32_TSC;
+        return known ? saved.value(0) - hostTsc(first) : first.getTscOffset();
     }
 
     private static long nanos(long cycles, int khz) {
@@ -113,7 +123,7 @@ final class GuestTime {
         boolean deadline = last >= 0
                 && state.msrs().index(last) == Msrs.IA32_TSC_DEADLINE
                 && state.msrs().value(last) != 0;
-        if (passed != Passed.NOT && deadline) {
+        if (deadline) {
             // Once more: the timer counts from the TSC that it finds.
             Msrs again = new Msrs(Msrs.IA32_TSC_DEADLINE);
             again.set(0, state.msrs().value(last));

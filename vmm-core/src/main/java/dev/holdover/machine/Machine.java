@@ -407,7 +407,8 @@ public final class Machine implements AutoCloseable {
         for (int i = 0; i < vcpus.size(); i++) {
             Restore.vcpu(vcpus.get(i).vcpu(), incoming.vcpu(i).state(), sregs2);
         }
-        GuestTime guestTime = GuestTime.of(passed, vcpus.getFirst().vcpu(), incoming.vm());
+        GuestTime guestTime =
+                GuestTime.of(passed, vcpus.getFirst().vcpu(), incoming.vcpu(0).state(), incoming.vm());
         for (int i = 0; i < vcpus.size(); i++) {
             guestTime.setTsc(vcpus.get(i).vcpu(), incoming.vcpu(i).state());
         }
