@@ -5,6 +5,7 @@ import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Mapping;
 import dev.holdover.linux.Memfd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.VmmException;
 import dev.holdover.vfio.HotReset;
 import dev.holdover.vfio.Iommufd;
@@ -15,7 +16,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 
 /** Drives an NVMe controller through iommufd and VFIO, by the classes that the VMM uses: lab/scenarios/vfio-ioctls and vfio-hot-reset. */
 final class VfioIoctls {
@@ -172,7 +172,7 @@ final class VfioIoctls {
             device.write(bar.offset(), 0x30, 4, IOVA + 0x1000 & 0xffffffffL);
             device.write(bar.offset(), 0x34, 4, IOVA >>> 32);
             nvme.set(ValueLayout.JAVA_INT, 0x14, 6 << 16 | 4 << 20 | 1);
-            long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+            long deadline = System.nanoTime() + Patience.host().nanos(30_000);
             while ((nvme.get(ValueLayout.JAVA_INT, 0x1c) & 1) == 0 && System.nanoTime() < deadline) {
                 Thread.sleep(10);
             }

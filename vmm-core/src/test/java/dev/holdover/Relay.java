@@ -4,13 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /** On the line between the two sides of a hand-over. */
 public final class Relay {
-    private static final int PATIENCE_MILLIS = 30_000;
+    private static final int PATIENCE_MILLIS = Patience.host().millis(30_000);
     private static final int MOST_BYTES = 256 << 10;
 
     private Relay() {}

@@ -1,12 +1,13 @@
 package dev.holdover.benchmarks;
 
 import dev.holdover.device.BusDevice;
+import dev.holdover.linux.Patience;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /** The device that the guests write to: counts, and tells when the first write came. One vCPU at a time. */
 final class Counter implements BusDevice {
-    private static final long DEADLINE_NANOS = 20_000_000_000L;
+    private static final long DEADLINE_NANOS = Patience.host().nanos(20_000);
 
     private final CountDownLatch first = new CountDownLatch(1);
     private volatile long count;

@@ -1,6 +1,7 @@
 package dev.holdover.benchmarks;
 
 import com.fasterxml.jackson.jr.ob.JSON;
+import dev.holdover.linux.Patience;
 import dev.holdover.vmstate.Phase;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -14,7 +15,7 @@ import java.util.concurrent.TimeUnit;
 
 /** This VMM, started by a launcher or by java itself. */
 final class Holdover implements Contestant {
-    private static final long DEADLINE_SECONDS = 30;
+    private static final long DEADLINE_SECONDS = Patience.host().seconds(30);
     /** So many letters the guest writes before it is saved. */
     private static final int LETTERS = 5;
 

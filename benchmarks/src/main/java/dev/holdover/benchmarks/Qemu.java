@@ -1,6 +1,7 @@
 package dev.holdover.benchmarks;
 
 import com.fasterxml.jackson.jr.ob.JSON;
+import dev.holdover.linux.Patience;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
@@ -24,7 +25,7 @@ import java.util.regex.Pattern;
  */
 final class Qemu implements Contestant {
     private static final Pattern VERSION = Pattern.compile("version (\\d+)\\.(\\d+)(\\.\\d+)?");
-    private static final long DEADLINE_SECONDS = 30;
+    private static final long DEADLINE_SECONDS = Patience.host().seconds(30);
     private static final int LETTERS = 5;
     private static final String NEGOTIATE = "{\"execute\":\"qmp_capabilities\"}\n"
             + "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":"

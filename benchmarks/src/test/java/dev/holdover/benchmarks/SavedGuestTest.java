@@ -3,12 +3,14 @@ package dev.holdover.benchmarks;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.machine.Machine;
+import dev.holdover.testing.NeedsKvm;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** What is measured does what it is said to: each contestant's guest runs again, as often as it is restored. */
+@NeedsKvm
 @Timeout(60)
 class SavedGuestTest {
     private static final long RAM = 4 << 20;

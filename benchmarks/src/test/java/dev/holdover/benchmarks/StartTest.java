@@ -3,6 +3,7 @@ package dev.holdover.benchmarks;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.holdover.linux.Patience;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
@@ -32,7 +33,7 @@ class StartTest {
                 .redirectErrorStream(true)
                 .redirectOutput(dir.resolve("said").toFile())
                 .start();
-        assertThat(vmm.waitFor(60, TimeUnit.SECONDS)).isTrue();
+        assertThat(vmm.waitFor(Patience.host().seconds(60), TimeUnit.SECONDS)).isTrue();
         assertThat(dir.resolve("said")).content().contains("ENOENT");
         assertThat(classes)
                 .content()

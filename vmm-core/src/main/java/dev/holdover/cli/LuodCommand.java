@@ -1,5 +1,6 @@
 package dev.holdover.cli;
 
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UsageException;
 import dev.holdover.liveupdate.Luod;
 import dev.holdover.liveupdate.LuodOptions;
@@ -62,28 +63,33 @@ final class LuodCommand implements Callable<Integer> {
     @Option(
             names = "--prepare-timeout",
             paramLabel = "SECONDS",
-            defaultValue = "" + LuodOptions.DEFAULT_PREPARE_SECONDS,
-            description = "For clients to preserve RAM while guests run (default: ${DEFAULT-VALUE}).")
-    private int prepareSeconds;
+            description = {
+                "For clients to preserve RAM while guests run (default: " + LuodOptions.DEFAULT_PREPARE_SECONDS + ",",
+                "longer on a slow host)."
+            })
+    private Integer prepareSeconds;
 
     @Option(
             names = "--ready-timeout",
             paramLabel = "SECONDS",
-            defaultValue = "" + LuodOptions.DEFAULT_READY_SECONDS,
-            description = "For clients to stop guests and preserve the rest (default: ${DEFAULT-VALUE}).")
-    private int readySeconds;
+            description = {
+                "For clients to stop guests and preserve the rest (default: " + LuodOptions.DEFAULT_READY_SECONDS
+                        + ", longer",
+                "on a slow host)."
+            })
+    private Integer readySeconds;
 
     @Override
     public Integer call() throws InterruptedException {
         NotEmpty.argument("--socket", socket);
         NotEmpty.value("--group", group);
-        positive("--prepare-timeout", prepareSeconds);
-        positive("--ready-timeout", readySeconds);
+        int prepare = limit("--prepare-timeout", prepareSeconds, LuodOptions.DEFAULT_PREPARE_SECONDS);
+        int ready = limit("--ready-timeout", readySeconds, LuodOptions.DEFAULT_READY_SECONDS);
         if (socket.startsWith("@")) {
             throw new UsageException("--socket " + socket + ": a name in the abstract namespace has no permissions that"
                     + " keep others out; name a path");
         }
-        LuodOptions options = new LuodOptions(socket, group, backend == BackendKind.HOLD, prepareSeconds, readySeconds);
+        LuodOptions options = new LuodOptions(socket, group, backend == BackendKind.HOLD, prepare, ready);
         try (Luod luod = Luod.open(options)) {
             Thread leave = leaveOnSignal(luod);
             System.out.println("luod: listening on " + socket);
@@ -96,10 +102,15 @@ final class LuodCommand implements Callable<Integer> {
         return ExitCode.OK;
     }
 
-    private static void positive(String option, int seconds) {
+    /** What the user says is taken as it is; the default is scaled. */
+    private static int limit(String option, Integer seconds, int base) {
+        if (seconds == null) {
+            return Patience.host().seconds(base);
+        }
         if (seconds <= 0) {
             throw new UsageException(option + " " + seconds + ": expected a positive number of seconds");
         }
+        return seconds;
     }
 
     /** Guests first: whoever ends luod while it holds some waits until their VMMs have taken them up. */

@@ -2,6 +2,7 @@ package dev.holdover.cli;
 
 import dev.holdover.kvm.KvmUnavailable;
 import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UsageException;
 import dev.holdover.linux.VmmException;
 import dev.holdover.machine.RestoreRefused;
@@ -34,6 +35,18 @@ public final class Main {
 
     /** Runs the command; only what is more than its options goes through picocli. */
     static int execute(String... args) {
+        return execute(System.getenv(Patience.VARIABLE), args);
+    }
+
+    /** @param patience the value of {@link Patience#VARIABLE}, null if it is not set; a wrong one is refused here */
+    static int execute(String patience, String[] args) {
+        if (patience != null) {
+            try {
+                Patience.requireValid(patience);
+            } catch (UsageException e) {
+                return failed(e, "vmm", false);
+            }
+        }
         Callable<Integer> plain = args.length == 0 ? null : plain(args);
         if (plain == null) {
             return commandLine().execute(args);

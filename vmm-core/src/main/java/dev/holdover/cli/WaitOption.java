@@ -1,5 +1,6 @@
 package dev.holdover.cli;
 
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.SocketWait;
 import dev.holdover.linux.UsageException;
 import java.time.Duration;
@@ -8,7 +9,7 @@ import java.time.Duration;
 final class WaitOption {
     static final String NAME = "--wait";
     /** For the help. */
-    static final String VALUES = "Default: " + SocketWait.DEFAULT_SECONDS + "; 0: not at all.";
+    static final String VALUES = "Default: " + SocketWait.DEFAULT_SECONDS + ", more on a slow host; 0: not at all.";
 
     private static final int MOST_SECONDS = 86_400;
 
@@ -21,7 +22,7 @@ final class WaitOption {
      */
     static Duration limit(String text) {
         if (text == null) {
-            return Duration.ofSeconds(SocketWait.DEFAULT_SECONDS);
+            return Duration.ofSeconds(Patience.host().seconds(SocketWait.DEFAULT_SECONDS));
         }
         try {
             int seconds = Integer.parseInt(text);

@@ -5,6 +5,7 @@ import dev.holdover.json.JsonException;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.SocketWait;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
@@ -59,7 +60,7 @@ public final class ControlConnection implements AutoCloseable {
         }
         ControlConnection connection = new ControlConnection(path, socket);
         try {
-            socket.setTimeout(GREETING_MILLIS);
+            socket.setTimeout(Patience.host().millis(GREETING_MILLIS));
             Map<String, Object> greeting = connection.read();
             if (greeting.get("error") != null) {
                 throw error(greeting);
@@ -175,8 +176,9 @@ public final class ControlConnection implements AutoCloseable {
             throw new VmmException("the VMM closed the control socket " + path + " before it answered: has it ended?");
         }
         if (Errno.EAGAIN.is(received.bytes())) {
-            throw new VmmException(path + " does not answer within " + GREETING_MILLIS / 1000
-                    + " s: it is no control socket, or its VMM is stopped");
+            throw new VmmException(path + " does not answer within "
+                    + Patience.text(Patience.host().millis(GREETING_MILLIS))
+                    + ": it is no control socket, or its VMM is stopped");
         }
         at = 0;
         end = (int) ErrnoException.check("receive from " + path, received.bytes());

@@ -3,6 +3,7 @@ package dev.holdover.device;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.Signals;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -21,14 +22,14 @@ final class SerialWriter implements SerialOutput {
     enum WhenFull {
         /**
          * The guest: it is told that the transmitter is busy when less than 256 bytes are free. If it sends on until the
-         * ring is full its vCPU waits, one second at most for each time the reader stalls; after that bytes are dropped
-         * until the reader goes on.
+         * ring is full its vCPU waits, one second at most ({@link Patience}: longer on a slow host) for each time the
+         * reader stalls; after that bytes are dropped until the reader goes on.
          */
         HOLD(2000),
         /** The bytes: the newest are dropped. The guest notices nothing. */
         DROP(500);
 
-        /** How long the end waits for the reader to take what is pending. */
+        /** How long the end waits for the reader to take what is pending; a base limit. */
         private final int flushMillis;
 
         WhenFull(int flushMillis) {
@@ -40,6 +41,8 @@ final class SerialWriter implements SerialOutput {
 
     private static final int SLACK = 256;
     private static final int MAX_WAIT_MILLIS = 1000;
+    /** For a write(2) under way to be interrupted at the end. */
+    private static final int END_MILLIS = 1000;
 
     private final String name;
     private final WhenFull whenFull;
@@ -171,7 +174,7 @@ final class SerialWriter implements SerialOutput {
         while (count == CAPACITY && !stalled && target != null && !closing) {
             long now = System.nanoTime();
             if (deadline == 0) {
-                deadline = now + MAX_WAIT_MILLIS * 1_000_000L;
+                deadline = now + Patience.host().nanos(MAX_WAIT_MILLIS);
             }
             long millis = (deadline - now) / 1_000_000;
             if (millis <= 0) {
@@ -274,9 +277,18 @@ final class SerialWriter implements SerialOutput {
 
     /** Waits until all is written, as long as the end would wait at most. */
     synchronized void flush() {
-        long deadline = System.nanoTime() + whenFull.flushMillis * 1_000_000L;
+        int base = whenFull.flushMillis;
+        // The host is measured only for a reader that is slow: the end of most VMMs takes microseconds.
+        if (!awaitTaken(base)) {
+            awaitTaken(Patience.host().millis(base) - base);
+        }
+    }
+
+    /** Waits until the reader has taken what is pending; false if it has not within so many milliseconds. */
+    private synchronized boolean awaitTaken(int most) {
+        long deadline = System.nanoTime() + most * 1_000_000L;
         boolean interrupted = false;
-        for (long millis = whenFull.flushMillis;
+        for (long millis = most;
                 millis > 0 && count > 0 && target != null;
                 millis = (deadline - System.nanoTime()) / 1_000_000) {
             interrupted |= !pause(millis);
@@ -284,11 +296,12 @@ final class SerialWriter implements SerialOutput {
         if (interrupted) {
             Thread.currentThread().interrupt();
         }
+        return count == 0 || target == null;
     }
 
     /**
      * Writes what is pending and ends the thread. What the reader has not taken after two seconds (half a second where
-     * bytes may be dropped) is lost.
+     * bytes may be dropped; {@link Patience}: longer on a slow host) is lost.
      */
     void close() {
         flush();
@@ -298,7 +311,8 @@ final class SerialWriter implements SerialOutput {
         }
         boolean interrupted = false;
         // Bounded: a file system whose server is gone lets no signal in. The thread is a daemon.
-        for (int i = 0; i < 100 && thread.isAlive(); i++) {
+        long start = System.nanoTime();
+        while (thread.isAlive() && !isOver(System.nanoTime() - start)) {
             Signals.kick(threadId);
             try {
                 thread.join(10);
@@ -312,5 +326,10 @@ final class SerialWriter implements SerialOutput {
         if (interrupted) {
             Thread.currentThread().interrupt();
         }
+    }
+
+    /** Whether the end has taken too long; measures the host only for one that is slow. */
+    private static boolean isOver(long nanos) {
+        return nanos >= END_MILLIS * 1_000_000L && nanos >= Patience.host().nanos(END_MILLIS);
     }
 }

@@ -24,6 +24,7 @@ import dev.holdover.kvm.KvmVm;
 import dev.holdover.linux.EventFd;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UsageException;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.GuestMemory;
@@ -90,8 +91,8 @@ final class Devices implements AutoCloseable {
     /** Text of a tap's part: the host may leave checksums and segmentation to the guest. */
     private static final String OFFLOADS = "offloads";
 
-    /** How long the guest may stand still for its devices to come to rest: longer, and it runs on instead. Nanoseconds. */
-    static final long MOST_WAIT = 5_000_000_000L;
+    /** How long the guest may stand still for its devices to come to rest: longer, and it runs on instead. */
+    private static final int MOST_MILLIS = 5000;
 
     /** The serial port's and the three behind it. */
     private static final int PLATFORM_SECTIONS = 4;
@@ -608,13 +609,19 @@ final class Devices implements AutoCloseable {
         }
     }
 
-    /** Waits for a task of each slot, {@link #MOST_WAIT} in all. */
+    /** That limit on this host, milliseconds. */
+    static int mostMillis() {
+        return Patience.host().millis(MOST_MILLIS);
+    }
+
+    /** Waits for a task of each slot, {@link #mostMillis} in all. */
     private void await(List<EventLoop.AwaitedTask> tasks, String failure) {
-        long deadline = System.nanoTime() + MOST_WAIT;
+        int most = mostMillis();
+        long deadline = System.nanoTime() + most * 1_000_000L;
         for (int i = 0; i < tasks.size(); i++) {
             if (tasks.get(i) != null && !tasks.get(i).awaitUntil(deadline)) {
                 throw new VmmException(slots.get(i).device().name() + " " + failure + " after "
-                        + MOST_WAIT / 1_000_000_000 + " s, so the guest cannot be stopped and runs on: see what its"
+                        + Patience.text(most) + ", so the guest cannot be stopped and runs on: see what its"
                         + " storage waits for");
             }
         }

@@ -7,6 +7,7 @@ import dev.holdover.handover.Part;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Mapping;
 import dev.holdover.linux.Memfd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.OwnerWord;
@@ -36,15 +37,19 @@ import java.util.List;
  */
 final class HandOver {
     private static final int PREPARE_MILLIS = 30_000;
-    /** A guest that stands still is not to do so for long: if the other side is silent, it goes on here. */
+    /**
+     * A guest that stands still is not to do so for long: if the other side is silent, it goes on here. The limit decides
+     * when this side stops waiting, never who has the guest: that is the owner word.
+     */
     private static final int RUN_MILLIS = 2_000;
 
     private final Machine machine;
     private final HandOverConnection peer;
     private final int runMillis;
+    private final int prepareMillis = Patience.host().millis(PREPARE_MILLIS);
 
     HandOver(Machine machine, HandOverConnection peer) {
-        this(machine, peer, RUN_MILLIS);
+        this(machine, peer, Patience.host().millis(RUN_MILLIS));
     }
 
     /** @param runMillis how long the other side may be silent when it has the state */
@@ -73,7 +78,7 @@ final class HandOver {
                 machine.devices.serial().holdClients();
                 try {
                     peer.send(new Message.Offer(parts(memory, owner, control)));
-                    requireAccepted(peer.receive(PREPARE_MILLIS));
+                    requireAccepted(peer.receive(prepareMillis));
                     phases.done("OTHER_READY");
                     synchronized (machine) {
                         return cross(draft, image, owner, start, phases);
@@ -111,10 +116,10 @@ final class HandOver {
         return parts;
     }
 
-    private static void requireAccepted(Message answer) {
+    private void requireAccepted(Message answer) {
         if (answer == null) {
             throw new VmmException(
-                    "the other VMM was not ready after " + PREPARE_MILLIS / 1000 + " s: the guest stays here");
+                    "the other VMM was not ready after " + Patience.text(prepareMillis) + ": the guest stays here");
         }
         if (answer instanceof Message.Refuse refuse) {
             throw new VmmException("the other VMM does not take the guest: " + refuse.why());
@@ -188,7 +193,7 @@ final class HandOver {
         }
         throw new VmmException(
                 answer == null
-                        ? "the other VMM was silent for " + runMillis + " ms: the guest goes on here"
+                        ? "the other VMM was silent for " + Patience.text(runMillis) + ": the guest goes on here"
                         : "the other VMM answered out of turn: the guest goes on here");
     }
 

@@ -23,6 +23,7 @@ import dev.holdover.kvm.state.Sregs;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.kvm.state.VmState;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.Signals;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.VmmException;
@@ -97,7 +98,7 @@ public final class Machine implements AutoCloseable {
     private volatile PageWriter pageWriter;
     private final List<VcpuState> powerOn = new ArrayList<>();
     private final VmState powerOnVm = new VmState();
-    /** A guest that gives no sign of itself for so long is looked for. */
+    /** Milliseconds without an exit before a vCPU is kicked. Scaled: a kick before the guest was entered would count. */
     private static final int ENTERED_MILLIS = 10;
 
     /** While the guest runs on, so that its stop is short. */
@@ -442,7 +443,7 @@ public final class Machine implements AutoCloseable {
     /** Waits until every vCPU of a machine that was let run has run; false if one has ended instead. */
     boolean awaitEntered() {
         for (VcpuThread vcpu : vcpus) {
-            if (vcpu.awaitEntered(ENTERED_MILLIS) == 0) {
+            if (vcpu.awaitEntered(Patience.host().millis(ENTERED_MILLIS)) == 0) {
                 return false;
             }
         }
@@ -451,7 +452,7 @@ public final class Machine implements AutoCloseable {
 
     /** When the first vCPU was seen to have run, CLOCK_MONOTONIC; after {@link #awaitEntered}. */
     long enteredNanos() {
-        return vcpus.getFirst().awaitEntered(ENTERED_MILLIS);
+        return vcpus.getFirst().awaitEntered(Patience.host().millis(ENTERED_MILLIS));
     }
 
     /** Where the machine is in its life. Any thread. */
@@ -532,14 +533,15 @@ public final class Machine implements AutoCloseable {
 
     /** Parks all vCPUs; throws if one waits for a device that hangs. */
     private void parkSoon() {
+        int most = Devices.mostMillis(); // may measure the host, so before the first vCPU is stopped
         for (VcpuThread vcpu : vcpus) {
             vcpu.askToPark();
         }
-        long deadline = System.nanoTime() + Devices.MOST_WAIT;
+        long deadline = System.nanoTime() + most * 1_000_000L;
         for (VcpuThread vcpu : vcpus) {
             if (!vcpu.awaitParkedUntil(deadline)) {
                 throw new VmmException("vCPU " + vcpu.vcpu().id() + " has waited for a device for "
-                        + Devices.MOST_WAIT / 1_000_000_000 + " s, so the guest cannot be stopped and runs on: see what"
+                        + Patience.text(most) + ", so the guest cannot be stopped and runs on: see what"
                         + " its disks and its console wait for");
             }
         }

@@ -56,7 +56,8 @@ public final class Rehearsal {
         }
     }
 
-    private static void handOver(Side side) {
+    /** One round, however many this process has done. */
+    static void handOver(Side side) {
         UnixSocket[] pair = UnixSocket.pair(UnixSocket.Kind.SEQPACKET);
         FirstFailure failure = new FirstFailure();
         Taker taker = new Taker(pair[1], side == Side.INCOMING ? APPLIES : 0, failure);

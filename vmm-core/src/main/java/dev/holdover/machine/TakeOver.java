@@ -8,6 +8,7 @@ import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Mapping;
 import dev.holdover.linux.Memfd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
@@ -31,7 +32,10 @@ public final class TakeOver implements AutoCloseable {
     private static final long MAX_STATE = 64L << 20;
 
     private static final int READS = 30;
-    /** Compilers that take longer have more to do than the rehearsals gave them. */
+    /**
+     * Compilers that take longer have more to do than the rehearsals gave them. No limit that anything fails at, so the
+     * same on a slow host.
+     */
     private static final int REST_MILLIS = 200;
 
     private static final int OFFER_MILLIS = 10_000;
@@ -39,6 +43,8 @@ public final class TakeOver implements AutoCloseable {
     private static final int STATE_MILLIS = 120_000;
 
     private final HandOverConnection peer;
+    private final int offerMillis;
+    private final int stateMillis;
     private final List<Part> parts = new ArrayList<>();
     private Machine machine;
     private SocketFile control;
@@ -47,7 +53,14 @@ public final class TakeOver implements AutoCloseable {
     private MemorySegment copy;
 
     public TakeOver(HandOverConnection peer) {
+        this(peer, Patience.host());
+    }
+
+    /** @param patience scales the limits for the other side's messages */
+    TakeOver(HandOverConnection peer, Patience patience) {
         this.peer = peer;
+        this.offerMillis = patience.millis(OFFER_MILLIS);
+        this.stateMillis = patience.millis(STATE_MILLIS);
     }
 
     /**
@@ -58,9 +71,9 @@ public final class TakeOver implements AutoCloseable {
      */
     public Machine prepare() {
         try {
-            Message first = peer.receive(OFFER_MILLIS);
+            Message first = peer.receive(offerMillis);
             if (!(first instanceof Message.Offer offer)) {
-                throw new VmmException("no guest was offered after " + OFFER_MILLIS / 1000 + " s");
+                throw new VmmException("no guest was offered after " + Patience.text(offerMillis));
             }
             parts.addAll(offer.parts());
             owner = OwnerWord.adopt(Part.require(parts, Part.Role.OWNER));
@@ -143,11 +156,11 @@ public final class TakeOver implements AutoCloseable {
      */
     public void run() {
         try {
-            Message message = peer.receive(STATE_MILLIS);
+            Message message = peer.receive(stateMillis);
             long received = System.nanoTime();
             FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.HAND_OVER, machine.config.name());
             if (!(message instanceof Message.State arrived)) {
-                throw new VmmException("the guest's state did not come");
+                throw new VmmException("the guest's state did not come within " + Patience.text(stateMillis));
             }
             apply(RamIdentity.Cause.of(arrived.raise()));
             long applied = System.nanoTime();

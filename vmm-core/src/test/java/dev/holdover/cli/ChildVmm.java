@@ -2,6 +2,7 @@ package dev.holdover.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -18,7 +19,7 @@ import java.util.concurrent.TimeUnit;
 
 /** The VMM in a process of its own, driven over its control socket. Nothing here waits for ever. */
 final class ChildVmm {
-    private static final long MOST_NANOS = 60_000_000_000L;
+    private static final long MOST_NANOS = Patience.host().nanos(60_000);
 
     private final Path errors;
     private final Process process;
@@ -147,7 +148,7 @@ final class ChildVmm {
     /** SIGKILL, and its end. */
     void kill() throws InterruptedException {
         process.destroyForcibly();
-        assertThat(process.waitFor(30, TimeUnit.SECONDS))
+        assertThat(process.waitFor(Patience.host().seconds(30), TimeUnit.SECONDS))
                 .as("end after SIGKILL")
                 .isTrue();
     }

@@ -3,6 +3,7 @@ package dev.holdover.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.Letters;
+import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -13,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A guest that goes from process to process, with its console and its control socket. */
+@NeedsKvm
 class HandOverCommandTest {
     private static final int PROCESSES = 6;
 

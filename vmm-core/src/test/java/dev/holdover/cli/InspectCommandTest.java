@@ -11,6 +11,7 @@ import dev.holdover.machine.MachineBuilder;
 import dev.holdover.machine.MachineConfig;
 import dev.holdover.machine.SaveOptions;
 import dev.holdover.memory.FdSets;
+import dev.holdover.testing.NeedsKvm;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -97,6 +98,7 @@ class InspectCommandTest {
         }
     }
 
+    @NeedsKvm
     @Test
     void showsAStateOnEightyColumns() throws Exception {
         save("web1", "mem-path=" + ram, true);
@@ -112,12 +114,14 @@ class InspectCommandTest {
                 .allSatisfy(line -> assertThat(line.length()).isLessThanOrEqualTo(80));
     }
 
+    @NeedsKvm
     @Test
     void saysHowMuchRamWasCopied() throws Exception {
         save("", null, false);
         assertThat(inspect(state).out()).contains("copied", "pages 4 KiB").doesNotContain("generation");
     }
 
+    @NeedsKvm
     @Test
     void printsOneJsonObject() throws Exception {
         save("web1", "mem-path=" + ram, true);
@@ -146,6 +150,7 @@ class InspectCommandTest {
         return (int) ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong(name + 40);
     }
 
+    @NeedsKvm
     @Test
     void namesTheDamagedSectionAndShowsTheOthers() throws Exception {
         save("web1", "mem-path=" + ram, true);
@@ -174,6 +179,7 @@ class InspectCommandTest {
         assertThat(inspect(dir).err().lines()).hasSize(1);
     }
 
+    @NeedsKvm
     @Test
     void textsInAStateDoNothingToTheTerminal() throws Exception {
         save("evil\u001b[2J\u202e\n", "mem-path=" + ram, true);
@@ -182,6 +188,7 @@ class InspectCommandTest {
         assertThat(result.out()).contains("evil\\u{1b}[2J\\u{202e}\\u{a}");
     }
 
+    @NeedsKvm
     @Test
     void neitherFlippedBitsNorCutsBringItDown() throws Exception {
         save("web1", "mem-path=" + ram, true);

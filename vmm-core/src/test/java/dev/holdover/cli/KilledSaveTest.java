@@ -9,6 +9,7 @@ import dev.holdover.machine.LongRun;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.RestoreRefused;
 import dev.holdover.memory.FdSets;
+import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -20,6 +21,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -28,6 +30,8 @@ import org.junit.jupiter.api.io.TempDir;
  * A VMM is killed at random instants of a save. Under the state's name there is the old state or the new one, whole. The
  * new one can be restored; the old one is of RAM that has moved on, and is refused.
  */
+@NeedsKvm
+@Tag("long")
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class KilledSaveTest {
     private static final int KILLS = LongRun.rounds(10, 100);

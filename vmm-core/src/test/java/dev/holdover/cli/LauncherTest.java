@@ -13,6 +13,9 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The scripts vmm and mvnw, copied into a tree of their own whose path has a space in it, with a JDK whose java is a
@@ -20,8 +23,9 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class LauncherTest {
     private static final boolean ROOT = Files.isWritable(Path.of("/proc/1/oom_score_adj"));
-    private static final String NO_JDK = ": no JDK 25 or newer in JAVA_HOME, /usr/lib/jvm or the PATH: install one"
-            + " (package openjdk-25-jdk or temurin-25-jdk), or set JAVA_HOME to one\n";
+    private static final String NO_JDK = ": no JDK 25 or newer in JAVA_HOME, /usr/lib/jvm or the PATH: install the"
+            + " distribution's (openjdk-25-jdk, java-25-openjdk-devel) or, where it has none as in Debian 12, a vendor's"
+            + " package or tarball (Eclipse Temurin 25, for example), and set JAVA_HOME to it if it lies elsewhere\n";
 
     @TempDir
     private Path dir;
@@ -29,32 +33,50 @@ class LauncherTest {
     private Path tree;
     private Path jar;
     private Path archive;
+    private Path stamp;
     private Shell shell;
 
     @BeforeEach
     void makeTree() throws IOException {
         tree = Files.createDirectories(dir.resolve("a tree"));
         Path root = Path.of("..").toRealPath();
-        for (String script : List.of("vmm", "mvnw", ".mvn/find-jdk", ".mvn/note-fds", ".mvn/train")) {
+        for (String script : List.of(
+                "vmm",
+                "mvnw",
+                "benchmarks/bench",
+                ".mvn/find-jdk",
+                ".mvn/note-fds",
+                ".mvn/build",
+                ".mvn/train",
+                ".mvn/merge-classes",
+                ".mvn/demo")) {
             Path copy = tree.resolve(script);
             Files.createDirectories(copy.getParent());
             Files.copy(root.resolve(script), copy);
         }
-        Files.createDirectories(tree.resolve("vmm-core/src/main"));
-        jar = tree.resolve("vmm-core/target/holdover.jar");
-        archive = tree.resolve("vmm-core/target/holdover.jsa");
+        Files.createDirectories(source("src/main"));
+        Files.writeString(source("src/main/Old.java"), "class Old {}");
+        Files.createFile(tree.resolve("pom.xml"));
+        Files.createFile(source("pom.xml"));
+        jar = source("target/holdover.jar");
+        archive = source("target/holdover-25.0.1.jsa");
+        stamp = source("target/holdover.built");
         Files.createDirectory(jar.getParent());
-        old(Files.createFile(tree.resolve("pom.xml")), 3);
-        old(Files.createFile(tree.resolve("vmm-core/pom.xml")), 3);
-        old(tree.resolve("vmm-core/src/main"), 3);
         old(Files.createFile(jar), 2);
-        old(Files.writeString(archive, "classes"), 1);
+        old(Files.writeString(archive, "classes"), 2);
+        Files.createFile(stamp);
         makeJdk("jdk", "25.0.1");
         shell = new Shell(dir).with("JAVA_HOME", dir.resolve("jdk").toString());
     }
 
+    private Path source(String path) {
+        return tree.resolve("vmm-core").resolve(path);
+    }
+
+    private static final FileTime NOON = FileTime.fromMillis(1_700_000_000_000L);
+
     private static void old(Path file, int hours) throws IOException {
-        Files.setLastModifiedTime(file, FileTime.fromMillis(System.currentTimeMillis() - hours * 3_600_000L));
+        Files.setLastModifiedTime(file, FileTime.fromMillis(NOON.toMillis() - hours * 3_600_000L));
     }
 
     /** Its java says which one it is, where its standard input goes, and its arguments, a line each. */
@@ -62,6 +84,7 @@ class LauncherTest {
         Path home = Files.createDirectories(dir.resolve(name));
         Files.writeString(
                 home.resolve("release"), "IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"" + version + "\"\nOS_ARCH=\"x\"\n");
+        script(home.resolve("bin/javac"), "exit 1\n");
         script(home.resolve("bin/java"), """
                 echo "${0%/bin/java}"
                 readlink /proc/$$/fd/0
@@ -94,7 +117,7 @@ class LauncherTest {
     void passesArgumentsOnAsTheyAre() throws IOException, InterruptedException {
         assertThat(says("'a tree/vmm' run -a 'x  y' '' '*' \"it's\""))
                 .startsWith(dir.resolve("jdk") + "\n")
-                .contains("[-XX:SharedArchiveFile=" + "a tree/vmm-core/target/holdover.jsa]\n")
+                .contains("[-XX:SharedArchiveFile=" + "a tree/vmm-core/target/holdover-25.0.1.jsa]\n")
                 .endsWith("[-jar]\n[a tree/vmm-core/target/holdover.jar]\n[run]\n[-a]\n[x  y]\n[]\n[*]\n[it's]\n");
     }
 
@@ -131,6 +154,8 @@ class LauncherTest {
         makeJdk("jvms/ancient", "1.8.0_402");
         makeJdk("none/old", "24.0.2");
         makeJdk("other", "25.0.2");
+        old(Files.createFile(source("target/holdover-26-ea.jsa")), 2);
+        old(Files.createFile(source("target/holdover-25.0.2.jsa")), 2);
         String among = "exec unshare -m sh -c 'mount --bind %s /usr/lib/jvm && exec \"a tree/vmm\" x'";
         assertThat(says(among.formatted("jvms"))).startsWith(dir.resolve("jdk") + "\n");
         shell.with("JAVA_HOME", dir.resolve("none/old").toString());
@@ -143,61 +168,338 @@ class LauncherTest {
         fails(among.formatted("none").replace("vmm", "mvnw"), "mvnw" + NO_JDK);
     }
 
-    /** In place of mvnw: builds a jar after a while, and counts. */
-    private void makeBuild() throws IOException {
+    /** In place of mvnw: counts, does what {@code more} says in the tree, and makes a jar after a while. */
+    private void makeBuild(String more) throws IOException {
         script(tree.resolve("mvnw"), """
                 echo built >>"$BUILDS"
+                cd "${0%/mvnw}"
+                echo '[INFO] Building vmm-core 0.1.0-SNAPSHOT                    [5/5]'
+                """ + more + """
                 sleep 0.5
-                echo >"${0%/mvnw}/vmm-core/target/holdover.jar"
+                echo whole >vmm-core/target/holdover.jar
                 """);
         shell.with("BUILDS", dir.resolve("builds").toString());
+        Files.delete(stamp);
+    }
+
+    private long builds() throws IOException {
+        Path file = dir.resolve("builds");
+        return Files.exists(file) ? Files.readAllLines(file).size() : 0;
+    }
+
+    /** It makes no archive either: the jar of these tests is of this second. */
+    private void startsAtOnce() throws IOException, InterruptedException {
+        long before = builds();
+        assertThat(says("'a tree/vmm' x")).endsWith("[x]\n");
+        assertThat(builds()).isEqualTo(before);
+    }
+
+    private void builds(String why) throws IOException, InterruptedException {
+        long before = builds();
+        Shell.Outcome outcome = shell.run("'a tree/vmm' x");
+        assertThat(outcome.err()).startsWith("vmm: building (" + why + "), which takes about a minute");
+        assertThat(outcome.out()).endsWith("[x]\n");
+        assertThat(builds()).isEqualTo(before + 1);
     }
 
     @Test
     void buildsWhatIsNewOnceHoweverManyStart() throws IOException, InterruptedException {
-        makeBuild();
+        makeBuild("");
         Files.delete(jar);
         Shell.Outcome outcome = shell.run("for i in 1 2 3; do 'a tree/vmm' x & done; wait");
-        assertThat(outcome.err()).isEqualTo("vmm: building (first use, or the sources are newer) ...\n");
+        assertThat(outcome.err())
+                .containsOnlyOnce("vmm: building (first use), ")
+                .contains("vmm: built in ");
         assertThat(outcome.out()).containsPattern("(?s)(.*\\[x]\n){3}");
-        assertThat(dir.resolve("builds")).hasContent("built");
+        assertThat(builds()).isEqualTo(1);
+        startsAtOnce();
 
-        Files.createFile(tree.resolve("vmm-core/src/main/New.java"));
+        Files.createFile(source("src/main/New.java"));
+        builds("the sources have changed");
+        startsAtOnce();
+    }
+
+    @Test
+    void buildsForASourceThatIsRemovedOrReplacedByAnOldOne() throws IOException, InterruptedException {
+        makeBuild("");
+        builds("the sources have changed");
+        Path file = source("src/main/deep/Other.java");
+        Files.createDirectories(file.getParent());
+        Path elsewhere = Files.writeString(dir.resolve("Other.java"), "class Other {}");
+        old(elsewhere, 9);
+        Files.move(elsewhere, file);
+        builds("the sources have changed");
+        startsAtOnce();
+        Files.delete(file);
+        builds("the sources have changed");
+        startsAtOnce();
+    }
+
+    @Test
+    void doesNotBuildForWhatIsTheSame() throws IOException, InterruptedException {
+        makeBuild("");
+        builds("the sources have changed");
+        assertThat(shell.run("touch 'a tree/pom.xml' 'a tree/vmm-core/src/main'")
+                        .code())
+                .isZero();
+        Files.createFile(source("src/main/.New.java.swp"));
+        startsAtOnce();
+        FileTime checked = Files.getLastModifiedTime(stamp);
+        Files.writeString(source("src/main/Old.java"), "class Old { int i; }");
+        Files.writeString(source("src/main/Old.java"), "class Old {}");
+        startsAtOnce();
+        assertThat(Files.getLastModifiedTime(stamp)).isGreaterThan(checked);
+    }
+
+    @Test
+    void buildsAgainForWhatChangedDuringTheBuild() throws IOException, InterruptedException {
+        makeBuild("[ -e vmm-core/src/main/During.java ] || echo >vmm-core/src/main/During.java\n");
+        builds("the sources have changed");
+        builds("the sources have changed");
+        startsAtOnce();
+    }
+
+    /** As of ./mvnw verify in a fresh clone. */
+    @Test
+    void takesWhatMavenHasBuilt() throws IOException, InterruptedException {
+        makeBuild("");
+        Files.delete(archive);
+        Files.setLastModifiedTime(jar, FileTime.fromMillis(System.currentTimeMillis() + 1));
+        assertThat(shell.run("'a tree/vmm' x").err()).startsWith("vmm: making the archive");
+        startsAtOnce();
+        assertThat(builds()).isZero();
+        // It has built something else meanwhile, or so it may be.
         Files.setLastModifiedTime(
-                tree.resolve("vmm-core/src/main/New.java"), FileTime.fromMillis(System.currentTimeMillis() + 5000));
-        assertThat(shell.run("'a tree/vmm' x").err()).startsWith("vmm: building");
-        assertThat(dir.resolve("builds")).hasContent("built\nbuilt");
+                Files.writeString(jar, "other"), FileTime.fromMillis(System.currentTimeMillis() - 1000));
+        Files.writeString(source("src/main/Old.java"), "class Old { int i; }");
+        builds("the sources have changed");
+    }
+
+    @Test
+    void benchBuildsOnceToo() throws IOException, InterruptedException {
+        makeBuild("mkdir -p benchmarks/target; echo >benchmarks/target/benchmarks.jar\n");
+        builds("the sources have changed");
+        Files.createDirectories(tree.resolve("benchmarks/src/main"));
+        Path pom = Files.createFile(tree.resolve("benchmarks/pom.xml"));
+        assertThat(shell.run("'a tree/vmm' bench x").err()).contains("vmm bench: building (");
+        assertThat(builds()).isEqualTo(2);
+        assertThat(says("touch 'a tree/benchmarks/pom.xml' && 'a tree/vmm' bench x"))
+                .endsWith("[x]\n");
+        assertThat(says("'a tree/vmm' bench x")).endsWith("[x]\n");
+        assertThat(builds()).isEqualTo(2);
+        Files.writeString(pom, "<project/>");
+        assertThat(shell.run("'a tree/vmm' bench x").err()).contains("vmm bench: building (the sources have changed)");
+        assertThat(builds()).isEqualTo(3);
+    }
+
+    private List<Path> target() throws IOException {
+        try (Stream<Path> left = Files.list(jar.getParent())) {
+            return left.toList();
+        }
     }
 
     /** The JDK of these tests makes none. */
     @Test
     void triesOnceToMakeAnArchive() throws IOException, InterruptedException {
         Files.delete(archive);
-        assertThat(says("'a tree/vmm' x")).doesNotContain("SharedArchiveFile").endsWith("[x]\n");
+        Shell.Outcome outcome = shell.run("'a tree/vmm' x");
+        assertThat(outcome.err())
+                .matches("vmm: making the archive of classes .*, which takes .*\nvmm: archive made in [0-9]+ s\n");
+        assertThat(outcome.out()).doesNotContain("SharedArchiveFile").endsWith("[x]\n");
         assertThat(archive).isEmptyFile();
-        FileTime first = Files.getLastModifiedTime(archive);
         assertThat(says("'a tree/vmm' x")).doesNotContain("SharedArchiveFile").endsWith("[x]\n");
-        assertThat(Files.getLastModifiedTime(archive)).isEqualTo(first);
-        try (Stream<Path> left = Files.list(archive.getParent())) {
-            assertThat(left).containsExactlyInAnyOrder(jar, archive);
-        }
+        Path noKvm = archive.resolveSibling(archive.getFileName() + ".no-kvm");
+        assertThat(Files.exists(noKvm)).isNotEqualTo(Files.isWritable(Path.of("/dev/kvm")));
+        Files.deleteIfExists(noKvm);
+        assertThat(target()).containsExactlyInAnyOrder(jar, archive, stamp);
     }
 
     @Test
-    void saysThatTheBuildFailed() throws IOException, InterruptedException {
-        script(tree.resolve("mvnw"), "echo '[ERROR] no' >&2; exit 1\n");
-        Files.delete(jar);
-        fails("'a tree/vmm' x", """
-                vmm: building (first use, or the sources are newer) ...
-                [ERROR] no
-                vmm: the build failed; its messages are above
+    void makesAnArchiveForEachJar() throws IOException, InterruptedException {
+        old(archive, 1);
+        assertThat(shell.run("'a tree/vmm' x").err()).startsWith("vmm: making the archive");
+        assertThat(Files.getLastModifiedTime(archive)).isEqualTo(Files.getLastModifiedTime(jar));
+        makeJdk("jdk", "25.0.2");
+        assertThat(shell.run("'a tree/vmm' x").err()).startsWith("vmm: making the archive");
+        assertThat(archive).exists();
+    }
+
+    @Test
+    void makesAnArchiveAnewWhereKvmHasCome() throws IOException, InterruptedException {
+        Files.createFile(archive.resolveSibling(archive.getFileName() + ".no-kvm"));
+        boolean kvm = Files.isWritable(Path.of("/dev/kvm"));
+        String err = shell.run("'a tree/vmm' x").err();
+        assertThat(err.startsWith("vmm: making the archive")).isEqualTo(kvm);
+        assertThat(says("'a tree/vmm' x")).endsWith("[x]\n");
+    }
+
+    /** A java that does not end by itself on {@code argument}, and says which process it is in a file. */
+    private Path hangOn(String argument) throws IOException {
+        Path started = dir.resolve("started");
+        script(dir.resolve("jdk/bin/java"), """
+                for argument; do
+                    case $argument in
+                    -XX:DumpLoadedClassList=*) : >"${argument#*=}" ;;
+                    ARGUMENT) echo $$ >STARTED.new; mv STARTED.new STARTED; exec sleep 60 ;;
+                    esac
+                done
+                """.replace("ARGUMENT", argument).replace("STARTED", "'" + started + "'"));
+        return started;
+    }
+
+    private ProcessHandle await(Path file) throws IOException, InterruptedException {
+        while (!Files.exists(file)) {
+            Thread.sleep(5); // the test's own time limit ends it
+        }
+        long pid = Long.parseLong(Files.readString(file).strip());
+        Files.delete(file);
+        return ProcessHandle.of(pid).orElseThrow();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"INT, 130", "TERM, 143", "HUP, 129"})
+    void leavesNothingOfAnArchiveWhenInterrupted(String signal, int code) throws IOException, InterruptedException {
+        Files.delete(archive);
+        Path started = hangOn("demo");
+        shell.with("TMPDIR", Files.createDirectory(dir.resolve("tmp")).toString());
+        Process vmm = shell.start("exec 'a tree/vmm' x", List.of());
+        ProcessHandle training = await(started);
+        assertThat(dir.resolve("tmp")).isNotEmptyDirectory();
+        kill(signal, vmm.pid());
+        assertThat(vmm.waitFor()).isEqualTo(code);
+        assertThat(training.isAlive()).isFalse();
+        assertThat(dir.resolve("tmp")).isEmptyDirectory();
+        assertThat(target()).containsExactlyInAnyOrder(jar, stamp);
+        says("flock -n 'a tree/target/build.lock' true");
+    }
+
+    private static void kill(String signal, long pid) throws IOException, InterruptedException {
+        assertThat(new ProcessBuilder("kill", "-" + signal, Long.toString(pid))
+                        .start()
+                        .waitFor())
+                .isZero();
+    }
+
+    @Test
+    void removesWhatAKilledOneHasLeft() throws IOException, InterruptedException {
+        Files.delete(archive);
+        Path sockets = Files.createDirectory(dir.resolve("holdover-training.Abc"));
+        Files.createFile(sockets.resolve("control"));
+        Path making = Files.createDirectory(source("target/archive.making"));
+        Files.writeString(making.resolve("training"), sockets + "\n");
+        Files.writeString(making.resolve("classes.1"), "x");
+        assertThat(shell.run("'a tree/vmm' x").code()).isZero();
+        assertThat(sockets).doesNotExist();
+        assertThat(making).doesNotExist();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"INT, 130", "TERM, 143", "KILL, 137"})
+    void takesNothingOfABuildThatWasInterrupted(String signal, int code) throws IOException, InterruptedException {
+        Path started = dir.resolve("started");
+        makeBuild("""
+                if [ "$(cat vmm-core/src/main/New.java)" = 1 ]; then
+                    mkdir -p vmm-core/target/classes
+                    : >vmm-core/target/classes/Half.class
+                    echo half >vmm-core/target/holdover.jar
+                    echo $$ >'STARTED.new'
+                    mv 'STARTED.new' 'STARTED'
+                    exec sleep 60
+                fi
+                """.replace("STARTED", started.toString()));
+        Files.writeString(source("src/main/New.java"), "1");
+        Process vmm = shell.start("exec 'a tree/vmm' x", List.of());
+        ProcessHandle maven = await(started);
+        if (signal.equals("KILL")) {
+            // What does the work goes, too; it is vmm's only child.
+            ProcessHandle worker = vmm.children().findFirst().orElseThrow();
+            kill("KILL", vmm.pid());
+            kill("KILL", worker.pid());
+            assertThat(maven.isAlive()).isTrue();
+            kill("TERM", maven.pid());
+        } else {
+            kill(signal, vmm.pid());
+        }
+        assertThat(vmm.waitFor()).isEqualTo(code);
+        maven.onExit().join();
+        assertThat(jar).hasContent("half");
+
+        Files.writeString(source("src/main/New.java"), "2");
+        builds("the sources have changed");
+        assertThat(jar).hasContent("whole");
+        assertThat(source("target/classes")).doesNotExist();
+        startsAtOnce();
+    }
+
+    @Test
+    void saysWhyTheBuildFailed() throws IOException, InterruptedException {
+        script(tree.resolve("mvnw"), """
+                echo '[INFO] Building vmm-core 0.1.0-SNAPSHOT                   [5/5]'
+                echo '[ERROR] A.java:[1,2] no'
+                echo '[ERROR]   java.base/java.lang.reflect.Method.invoke(Method.java:565)'
+                echo '[INFO] BUILD FAILURE'
+                echo '[ERROR] A.java:[1,2] no'
+                echo '[ERROR] Failed to execute goal -> [Help 1]'
+                echo '[ERROR] '
+                echo '[ERROR] To see the full stack trace of the errors, re-run Maven with the -e switch.'
+                exit 1
                 """);
+        Files.delete(jar);
+        Files.delete(stamp);
+        shell.with("HOME", dir.toString());
+        fails("'a tree/vmm' x", """
+                vmm: building (first use), which takes about a minute; Maven downloads about 90 MB into ~/.m2 first, unless \
+                it has them elsewhere ...
+                vmm:   vmm-core [5/5]
+                [ERROR] A.java:[1,2] no
+                vmm: the build failed; all that Maven said is in a tree/target/build.log
+                """);
+    }
+
+    @Test
+    void goesOnInAnEmulatedHost() throws IOException, InterruptedException {
+        script(dir.resolve("jdk/bin/java"), "exit 69\n");
+        assertThat(shell.run("'a tree/vmm' demo --emulated").code()).isEqualTo(69);
+        script(tree.resolve("lab/demo"), "printf '<%s>' \"$@\"\nexit 5\n");
+        assertThat(shell.run("'a tree/vmm' demo --emulated 'x  y'"))
+                .isEqualTo(new Shell.Outcome(5, "<--emulated><x  y>", ""));
+        assertThat(shell.run("'a tree/vmm' run demo").code()).isEqualTo(69);
+        script(dir.resolve("jdk/bin/java"), "exit 3\n");
+        assertThat(shell.run("'a tree/vmm' demo")).isEqualTo(new Shell.Outcome(3, "", ""));
+    }
+
+    @Test
+    void tellsWhereTheDemoOfTheEmulatedHostIs() throws IOException, InterruptedException {
+        assertThat(says("'a tree/vmm' x")).doesNotContain("emulated-demo");
+        script(tree.resolve("lab/demo"), "exit 1\n");
+        String option = "[-Ddev.holdover.emulated-demo=a tree/lab/demo]\n";
+        assertThat(says("'a tree/vmm' x")).contains(option).endsWith("[x]\n");
+        assertThat(says("'a tree/vmm' demo x")).contains(option).endsWith("[demo]\n[x]\n");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"INT", "TERM", "HUP"})
+    void passesSignalsOnToTheDemo(String signal) throws IOException, InterruptedException {
+        Path started = dir.resolve("started");
+        script(tree.resolve("lab/demo"), "exit 5\n");
+        script(dir.resolve("jdk/bin/java"), """
+                sleep 60 &
+                trap 'kill $!; exit 7' SIGNAL
+                echo $$ >'STARTED.new'
+                mv 'STARTED.new' 'STARTED'
+                wait
+                """.replace("SIGNAL", signal).replace("STARTED", started.toString()));
+        Process vmm = shell.start("exec 'a tree/vmm' demo", List.of());
+        ProcessHandle java = await(started);
+        kill(signal, vmm.pid());
+        assertThat(vmm.waitFor()).isEqualTo(7);
+        assertThat(java.isAlive()).isFalse();
     }
 
     @Test
     void takesATreeThatCannotBeWrittenAsItIs() throws IOException, InterruptedException {
         assumeTrue(ROOT, "rights to give away");
-        makeBuild();
+        makeBuild("");
         Files.createFile(tree.resolve("vmm-core/src/main/New.java"));
         Files.delete(archive);
         Files.setPosixFilePermissions(tree, PosixFilePermissions.fromString("r-xr-xr-x"));
@@ -210,7 +512,7 @@ class LauncherTest {
 
     /** Another build's would be refused by the JVM, which says so on standard error. */
     @Test
-    void leavesAnArchiveThatIsOlderThanTheBuild() throws IOException, InterruptedException {
+    void leavesAnArchiveThatIsOfAnotherBuild() throws IOException, InterruptedException {
         assumeTrue(ROOT, "rights to give away");
         String powerless = "exec setpriv --bounding-set=-dac_override 'a tree/vmm' x";
         Files.setPosixFilePermissions(tree, PosixFilePermissions.fromString("r-xr-xr-x"));

@@ -1,11 +1,12 @@
 package dev.holdover.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.Tty;
+import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -26,7 +27,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class LeavingTest {
     private static final int TCGETS = 0x5401;
     private static final int TERMIOS_SIZE = 36;
-    private static final int DEADLINE_SECONDS = 30;
+    private static final int DEADLINE_SECONDS = Patience.host().seconds(30);
 
     @TempDir
     private Path dir;
@@ -35,7 +36,6 @@ class LeavingTest {
 
     @BeforeEach
     void open() {
-        assumeTrue(Files.isWritable(Path.of("/dev/kvm")), "a KVM host");
         shell = new Shell(dir);
     }
 
@@ -97,6 +97,7 @@ class LeavingTest {
         }
     }
 
+    @NeedsKvm
     @ParameterizedTest
     @CsvSource({"INT, 130", "TERM, 143", "HUP, 129"})
     void aSignalRestoresTheTerminal(String signal, int code) throws IOException, InterruptedException {
@@ -115,6 +116,7 @@ class LeavingTest {
         }
     }
 
+    @NeedsKvm
     @Test
     void ctrlAHelpsAndLeaves() throws IOException, InterruptedException {
         Tty.Pty terminal = Tty.openPty();
@@ -146,6 +148,7 @@ class LeavingTest {
         }
     }
 
+    @NeedsKvm
     @Test
     void theEndOfTheTerminalEndsTheVmm() throws IOException, InterruptedException {
         Tty.Pty terminal = Tty.openPty();
@@ -161,6 +164,7 @@ class LeavingTest {
         }
     }
 
+    @NeedsKvm
     @Test
     void aSignalRemovesTheSocketAndKeepsTheRamFile() throws IOException, InterruptedException {
         Path socket = dir.resolve("serial");
@@ -176,6 +180,7 @@ class LeavingTest {
         }
     }
 
+    @NeedsKvm
     @Test
     void theEndOfStandardInputIsNotTheGuestsEnd() throws IOException, InterruptedException {
         Process vmm = shell.start("exec \"$@\"", run("count.bin"));
@@ -189,6 +194,7 @@ class LeavingTest {
         }
     }
 
+    @NeedsKvm
     @Test
     void theEndOfItsReaderIsTheVmmsEnd() throws IOException, InterruptedException {
         Shell.Outcome outcome = shell.run("\"$@\" | head -c 1", run("count.bin"));
@@ -197,6 +203,7 @@ class LeavingTest {
                 .isEqualTo("vmm: standard output is closed (EPIPE), nobody sees the guest: the VMM ends\n");
     }
 
+    @NeedsKvm
     @Test
     void aDiskThatIsFullForTheOutputEndsNothing() throws IOException, InterruptedException {
         Shell.Outcome outcome = shell.run("exec \"$@\" >/dev/full", run("poweroff.bin"));

@@ -3,6 +3,7 @@ package dev.holdover.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
+import dev.holdover.linux.Patience;
 import dev.holdover.liveupdate.LuodAgent;
 import dev.holdover.liveupdate.LuodControl;
 import dev.holdover.machine.IdleListener;
@@ -29,7 +30,7 @@ class LuodCommandTest {
     void end() throws InterruptedException {
         if (luod != null) {
             luod.destroyForcibly();
-            luod.waitFor(20, TimeUnit.SECONDS);
+            luod.waitFor(Patience.host().seconds(20), TimeUnit.SECONDS);
         }
     }
 
@@ -40,7 +41,7 @@ class LuodCommandTest {
     private void start() throws Exception {
         Path out = Files.createDirectories(dir.resolve("luod"));
         luod = new Shell(out).start("exec \"$@\"", Shell.vmm("", "luod", "--backend", "hold", "--socket", socket()));
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        long deadline = System.nanoTime() + Patience.host().nanos(30_000);
         while (!Files.readString(out.resolve("stdout")).contains("listening")) {
             assertThat(luod.isAlive())
                     .as("luod runs: %s", Files.readString(out.resolve("stderr")))
@@ -76,7 +77,7 @@ class LuodCommandTest {
         try (LuodAgent agent = new LuodAgent(socket());
                 LuodControl control = new LuodControl(socket())) {
             agent.subscribe("vm1", vmm);
-            long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+            long deadline = System.nanoTime() + Patience.host().nanos(20_000);
             while (control.status().clients() != 1) {
                 assertThat(System.nanoTime()).as("subscribed").isLessThan(deadline);
             }
@@ -87,7 +88,8 @@ class LuodCommandTest {
                             vm1: READY
                             all sessions wait for their next VMMs
                             """, ""));
-            assertThat(vmm.turned.await(20, TimeUnit.SECONDS)).isTrue();
+            assertThat(vmm.turned.await(Patience.host().seconds(20), TimeUnit.SECONDS))
+                    .isTrue();
         }
         assertThat(luoctl("status").out()).isEqualTo("""
                         backend: hold
@@ -99,13 +101,15 @@ class LuodCommandTest {
         assertThat(luoctl("list").out()).startsWith("vm1  UNCLAIMED  uid ");
         // It does not end with a guest in its hands.
         luod.destroy();
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+        long deadline = System.nanoTime() + Patience.host().nanos(20_000);
         while (!said().contains("guests would be lost if it ended now")) {
             assertThat(System.nanoTime()).as("it says why it stays").isLessThan(deadline);
             Thread.sleep(10);
         }
         assertThat(luoctl("discard", "vm1").out()).isEqualTo("discarded vm1\n");
-        assertThat(luod.waitFor(20, TimeUnit.SECONDS)).as("then it ends").isTrue();
+        assertThat(luod.waitFor(Patience.host().seconds(20), TimeUnit.SECONDS))
+                .as("then it ends")
+                .isTrue();
         assertThat(Path.of(socket())).doesNotExist();
     }
 

@@ -2,8 +2,10 @@ package dev.holdover.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import dev.holdover.machine.LivingGuest;
 import dev.holdover.machine.LongRun;
+import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteOrder;
@@ -16,19 +18,22 @@ import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Guests saved at random points, their VMM killed, and restored by another process: their output never breaks. */
+@NeedsKvm
+@Tag("long")
 @Timeout(value = 600, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class NewProcessTest {
     /** Of each guest; 203 over all with LONG=1. */
     private static final int PULSES = LongRun.rounds(3, 29);
 
     private static final int MAX_MICROS = 50_000;
-    private static final long MOST_NANOS = 30_000_000_000L;
+    private static final long MOST_NANOS = Patience.host().nanos(30_000);
 
     @TempDir
     Path directory;

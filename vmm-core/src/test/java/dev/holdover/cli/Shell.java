@@ -2,6 +2,7 @@ package dev.holdover.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,7 +12,7 @@ import java.util.concurrent.TimeUnit;
 
 /** Commands of sh(1), and the VMM as one of them. */
 final class Shell {
-    private static final int DEADLINE_SECONDS = 30;
+    private static final int DEADLINE_SECONDS = Patience.host().seconds(30);
 
     private final Path dir;
     private final ProcessBuilder builder = new ProcessBuilder();

@@ -2,6 +2,8 @@ package dev.holdover.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
+import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** run, standby and ctl handover, each a process. */
+@NeedsKvm
 class StandbyTest {
     @TempDir
     private Path dir;
@@ -24,7 +27,7 @@ class StandbyTest {
     void end() throws InterruptedException {
         for (Process process : processes) {
             process.destroyForcibly();
-            process.waitFor(20, TimeUnit.SECONDS);
+            process.waitFor(Patience.host().seconds(20), TimeUnit.SECONDS);
         }
     }
 
@@ -32,7 +35,7 @@ class StandbyTest {
         Path out = Files.createDirectories(dir.resolve("out" + processes.size()));
         Process process = new Shell(out).start("exec \"$@\"", Shell.vmm("", arguments));
         processes.add(process);
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        long deadline = System.nanoTime() + Patience.host().nanos(30_000);
         while (!Files.exists(dir.resolve(socket))) {
             assertThat(System.nanoTime()).as(socket + " is there").isLessThan(deadline);
             Thread.sleep(10);
@@ -63,7 +66,8 @@ class StandbyTest {
         Shell.Outcome outcome = vmm("ctl", path("control"), "handover", path("standby"));
         assertThat(outcome.err()).isEmpty();
         assertThat(outcome.out()).contains("total-us", "enter-us");
-        assertThat(processes.getFirst().waitFor(20, TimeUnit.SECONDS)).isTrue();
+        assertThat(processes.getFirst().waitFor(Patience.host().seconds(20), TimeUnit.SECONDS))
+                .isTrue();
         assertThat(vmm("ctl", path("control"), "query-status").out()).contains("\"running\": true");
     }
 

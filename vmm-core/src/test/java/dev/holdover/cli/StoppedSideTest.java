@@ -6,6 +6,7 @@ import dev.holdover.Letters;
 import dev.holdover.Relay;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.UnixSocket;
+import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
@@ -23,6 +24,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * SIGSTOP for one of two VMM processes, just as a message of a hand-over passes; the other goes on; SIGCONT. The guest
  * writes letters in turn, to a file that both processes have open: were it to run twice, some would be out of turn.
  */
+@NeedsKvm
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class StoppedSideTest {
     /** Offer, Accept, State, Running. */

@@ -2,7 +2,9 @@ package dev.holdover.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
+import dev.holdover.testing.NeedsKvm;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -13,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The VMM as the main process of a unit with Type=notify. */
+@NeedsKvm
 class SystemdUnitTest {
     @TempDir
     Path dir;
@@ -37,7 +40,7 @@ class SystemdUnitTest {
         try (UnixSocket manager = UnixSocket.listen(UnixSocket.Kind.DATAGRAM, notify.toString());
                 Arena arena = Arena.ofConfined()) {
             manager.fd().setNonBlocking(false);
-            manager.setTimeout(60_000);
+            manager.setTimeout(Patience.host().millis(60_000));
             Process process = builder.redirectErrorStream(true)
                     .redirectOutput(dir.resolve("output").toFile())
                     .start();
@@ -48,7 +51,8 @@ class SystemdUnitTest {
                 assertThat(new String(buffer.asSlice(0, bytes).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.UTF_8))
                         .isEqualTo("READY=1");
                 process.destroy();
-                assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+                assertThat(process.waitFor(Patience.host().seconds(30), TimeUnit.SECONDS))
+                        .isTrue();
             } finally {
                 process.destroyForcibly();
             }

@@ -2,6 +2,7 @@ package dev.holdover.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -13,7 +14,7 @@ import java.util.concurrent.TimeUnit;
 
 /** VMM processes of one test, and files in which they say how far they are. */
 final class Vmms {
-    static final int PATIENCE_SECONDS = 60;
+    static final int PATIENCE_SECONDS = Patience.host().seconds(60);
 
     private final Path dir;
     private final List<Process> started = new ArrayList<>();

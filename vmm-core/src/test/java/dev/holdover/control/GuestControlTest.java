@@ -13,6 +13,7 @@ import dev.holdover.machine.SaveOptions;
 import dev.holdover.machine.SaveReport;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.testing.NeedsKvm;
 import dev.holdover.vmstate.TimelineEvent;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -31,6 +32,7 @@ class GuestControlTest {
     @TempDir
     private Path dir;
 
+    @NeedsKvm
     @Test
     void aRunningGuestIsStoppedContinuedAndEnded() throws Exception {
         Path image = dir.resolve("count.bin");

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -15,7 +16,7 @@ import java.util.List;
 
 /** A client that sends what a test says, byte for byte. What it waits for and does not get fails the test. */
 final class QmpClient implements AutoCloseable {
-    private static final int PATIENCE_MILLIS = 50_000;
+    private static final int PATIENCE_MILLIS = Patience.host().millis(50_000);
 
     final UnixSocket socket;
     private final StringBuilder received = new StringBuilder();

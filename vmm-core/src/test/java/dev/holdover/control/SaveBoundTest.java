@@ -11,6 +11,7 @@ import dev.holdover.machine.MachineConfig;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.GuestMemory;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.testing.NeedsKvm;
 import java.io.InputStream;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
@@ -27,6 +28,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** With x-ignore-shared a save writes next to nothing, however large the RAM is and however much of it was touched. */
+@NeedsKvm
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class SaveBoundTest {
     private static final String OK = "{\"return\": {}}";

@@ -2,6 +2,7 @@ package dev.holdover.device;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
@@ -143,7 +144,8 @@ class CmosRtcTest {
             live.write(0, 1, registers[i]);
             live.write(1, 1, values[i]);
         }
-        assertThat(raised.tryAcquire(20, TimeUnit.SECONDS)).isTrue();
+        assertThat(raised.tryAcquire(Patience.host().seconds(20), TimeUnit.SECONDS))
+                .isTrue();
         assertThat(LocalDateTime.now(ZoneOffset.UTC)).isAfterOrEqualTo(soon.withNano(0));
         assertThat(get(live, 0x0c) & 0xb0).isEqualTo(0xb0);
         assertThat(get(live, 0x0c) & 0x80).isZero();
@@ -161,7 +163,8 @@ class CmosRtcTest {
             live.write(0, 1, 0x0b);
             live.write(1, 1, 0x12);
             for (int i = 0; i < 2; i++) {
-                assertThat(raised.tryAcquire(20, TimeUnit.SECONDS)).isTrue();
+                assertThat(raised.tryAcquire(Patience.host().seconds(20), TimeUnit.SECONDS))
+                        .isTrue();
                 assertThat(get(live, 0x0c) & 0x90).isEqualTo(0x90);
             }
             live.reset();

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -13,7 +14,7 @@ import java.nio.charset.StandardCharsets;
 
 /** Reads and writes descriptors as a user's program would, with a deadline. */
 final class HostSide {
-    private static final int DEADLINE_MILLIS = 20_000;
+    private static final int DEADLINE_MILLIS = Patience.host().millis(20_000);
     private static final int FIONREAD = 0x541b;
 
     private HostSide() {}

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.Tty;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
@@ -113,7 +114,8 @@ class SerialBackendTest {
         out[1].close();
         try (StdioSerial stdio = new StdioSerial(loop, null, out[0].fd(), quits::release)) {
             HostSide.guestWrites(start(stdio), ascii("x"));
-            assertThat(quits.tryAcquire(20, TimeUnit.SECONDS)).isTrue();
+            assertThat(quits.tryAcquire(Patience.host().seconds(20), TimeUnit.SECONDS))
+                    .isTrue();
         }
     }
 
@@ -143,7 +145,9 @@ class SerialBackendTest {
             HostSide.write(pty.controller(), ascii("a guest that hangs does not read this"));
             HostSide.write(pty.controller(), new byte[] {1});
             HostSide.write(pty.controller(), ascii("x"));
-            assertThat(quits.tryAcquire(20, TimeUnit.SECONDS)).as("Ctrl-A x").isTrue();
+            assertThat(quits.tryAcquire(Patience.host().seconds(20), TimeUnit.SECONDS))
+                    .as("Ctrl-A x")
+                    .isTrue();
             stdio.close();
             stdio.close();
 
@@ -193,7 +197,8 @@ class SerialBackendTest {
                         .as("sent back by the guest, not echoed")
                         .isEqualTo("K");
                 vmm.destroy();
-                assertThat(vmm.waitFor(20, TimeUnit.SECONDS)).isTrue();
+                assertThat(vmm.waitFor(Patience.host().seconds(20), TimeUnit.SECONDS))
+                        .isTrue();
             } finally {
                 vmm.destroyForcibly();
             }

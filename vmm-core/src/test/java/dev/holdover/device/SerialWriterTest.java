@@ -3,6 +3,7 @@ package dev.holdover.device;
 import static dev.holdover.device.HostSide.ascii;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import java.util.Random;
 import java.util.concurrent.Semaphore;
@@ -68,7 +69,8 @@ class SerialWriterTest {
         }
         holding.write((byte) written); // the second one is not waited for
         long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
-        assertThat(millis).isBetween(900L, 15_000L);
+        assertThat(millis).isBetween((long) Patience.host().millis(900), (long)
+                Patience.host().millis(15_000));
         assertThat(holding.dropped()).isEqualTo(2);
         byte[] read = HostSide.read(pipe[1].fd(), written - 1);
         for (int i = 0; i < written - 1; i++) {
@@ -141,7 +143,9 @@ class SerialWriterTest {
         }
         long start = System.nanoTime();
         holding.close();
-        assertThat(TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start)).isBetween(1900L, 15_000L);
+        assertThat(TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start))
+                .isBetween((long) Patience.host().millis(1900), (long)
+                        Patience.host().millis(15_000));
     }
 
     @Test

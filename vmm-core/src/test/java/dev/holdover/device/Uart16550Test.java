@@ -3,6 +3,7 @@ package dev.holdover.device;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.holdover.linux.Patience;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Random;
@@ -395,7 +396,7 @@ class Uart16550Test {
         sender.start();
         int got = 0;
         while (got < total) {
-            assertThat(interrupts.tryAcquire(20, TimeUnit.SECONDS))
+            assertThat(interrupts.tryAcquire(Patience.host().seconds(20), TimeUnit.SECONDS))
                     .as("interrupt after byte %d", got)
                     .isTrue();
             while ((shared.read(IIR, 1) & 0x01) == 0) {

@@ -7,6 +7,7 @@ import dev.holdover.boot.MemoryMap;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.testing.NeedsKvm;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.assertj.core.api.AbstractThrowableAssert;
@@ -19,6 +20,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The file behind guest RAM is cut: whoever meets it first, the machine ends with a sentence that says so. */
+@NeedsKvm
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class CutRamTest {
     private static final int SIZE = 32 << 20;

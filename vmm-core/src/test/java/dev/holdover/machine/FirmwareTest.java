@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import dev.holdover.boot.MemoryMap;
 import dev.holdover.kvm.Kvm;
 import dev.holdover.kvm.KvmCap;
+import dev.holdover.testing.NeedsKvm;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -14,6 +15,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Where a firmware image lies, and that it is read-only between RAM that is not. */
+@NeedsKvm
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class FirmwareTest {
     private static final int RESULTS = 0x500;

@@ -6,6 +6,7 @@ import dev.holdover.boot.BootConfig;
 import dev.holdover.boot.MemoryMap;
 import dev.holdover.device.SerialConfig;
 import dev.holdover.kvm.Kvm;
+import dev.holdover.linux.Patience;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.virtio.ConsoleConfig;
@@ -28,7 +29,7 @@ final class Guest {
 
     static final long NONCE = 0x1008;
 
-    private static final long DEADLINE_NANOS = 20_000_000_000L;
+    private static final long DEADLINE_NANOS = Patience.host().nanos(20_000);
 
     private static Boolean emulated;
 

@@ -6,6 +6,7 @@ import dev.holdover.kvm.Kvm;
 import dev.holdover.kvm.KvmVcpu;
 import dev.holdover.kvm.KvmVm;
 import dev.holdover.kvm.state.Cpuid;
+import dev.holdover.testing.NeedsKvm;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -152,6 +153,7 @@ class GuestCpuidTest {
         assertThat(guest.size()).isEqualTo(host.size());
     }
 
+    @NeedsKvm
     @ParameterizedTest
     @ValueSource(ints = {1, 3, 255})
     void kvmTakesWhatIsMadeOfItsOwn(int cpus) {

@@ -7,9 +7,11 @@ import dev.holdover.Letters;
 import dev.holdover.Relay;
 import dev.holdover.handover.HandOverConnection;
 import dev.holdover.linux.Epoll;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.FdSets;
+import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -33,11 +35,12 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Guests that would notice, handed from one machine to another; and all that may get lost on the way. */
+@NeedsKvm
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class HandOverTest {
     private static final long BROKEN = 0x1010;
-    private static final int SILENCE_MILLIS = 200;
-    private static final long PATIENCE_SECONDS = 30;
+    private static final int SILENCE_MILLIS = Patience.host().millis(200);
+    private static final long PATIENCE_SECONDS = Patience.host().seconds(30);
 
     @TempDir
     Path dir;
@@ -252,7 +255,7 @@ class HandOverTest {
                 wire.toIncoming(); // State
                 takeOver.run();
                 Guest.awaitCount(other);
-                TimeUnit.MILLISECONDS.sleep(2 * SILENCE_MILLIS); // the outgoing side has given up waiting
+                TimeUnit.MILLISECONDS.sleep(2L * SILENCE_MILLIS); // the outgoing side has given up waiting
                 assertThat(report.isDone()).isFalse();
                 other.pause();
                 assertStandsStill(machine); // which it would not if the outgoing side ran it, too
@@ -501,16 +504,22 @@ class HandOverTest {
         try (Arena arena = Arena.ofConfined();
                 Epoll epoll = new Epoll()) {
             epoll.add(client.fd(), Epoll.EPOLLIN, 0);
-            assertThat(epoll.await(20_000)).as("output in time").isPositive();
+            assertThat(epoll.await(Patience.host().millis(20_000)))
+                    .as("output in time")
+                    .isPositive();
             assertThat(client.receive(arena.allocate(100_000)).bytes()).isPositive();
         }
     }
 
     @Test
     void nothingIsLeftBehind() throws Exception {
-        Rehearsal.upTo(3, Rehearsal.Side.OUTGOING);
+        for (int i = 0; i < 3; i++) {
+            Rehearsal.handOver(Rehearsal.Side.OUTGOING);
+        }
         Footprint before = Footprint.now();
-        Rehearsal.upTo(33, Rehearsal.Side.INCOMING);
+        for (int i = 0; i < 30; i++) {
+            Rehearsal.handOver(Rehearsal.Side.INCOMING);
+        }
         Footprint after = Footprint.now();
         assertThat(after.descriptors()).as("descriptors").isEqualTo(before.descriptors());
         assertThat(after.mappings()).as("mappings").isLessThan(before.mappings() + 40);

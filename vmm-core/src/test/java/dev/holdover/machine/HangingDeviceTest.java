@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.holdover.linux.EventLoop;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.VmmException;
+import dev.holdover.testing.NeedsKvm;
 import dev.holdover.virtio.VirtioDevice;
 import java.lang.reflect.Field;
 import java.lang.reflect.Method;
@@ -20,6 +22,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A disk that does not answer costs a stop or a save, never the guest. */
+@NeedsKvm
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class HangingDeviceTest {
     @TempDir
@@ -39,12 +42,13 @@ class HangingDeviceTest {
             // As its thread is in a request that the storage does not answer.
             reached.countDown();
             try {
-                assertThat(released.await(60, TimeUnit.SECONDS)).isTrue();
+                assertThat(released.await(Patience.host().seconds(60), TimeUnit.SECONDS))
+                        .isTrue();
             } catch (InterruptedException e) {
                 throw new AssertionError(e);
             }
         });
-        assertThat(reached.await(10, TimeUnit.SECONDS)).isTrue();
+        assertThat(reached.await(Patience.host().seconds(10), TimeUnit.SECONDS)).isTrue();
     }
 
     @AfterEach
@@ -69,8 +73,8 @@ class HangingDeviceTest {
 
     @Test
     void theGuestRunsOnAndCanBeStoppedLater() throws Exception {
-        String sentence = "disk disk has not answered the request under way after 5 s, so the guest cannot be stopped"
-                + " and runs on";
+        String sentence = "disk disk has not answered the request under way after "
+                + Patience.text(Patience.host().millis(5000)) + ", so the guest cannot be stopped and runs on";
         assertThatThrownBy(machine::pause).isInstanceOf(VmmException.class).hasMessageContaining(sentence);
         assertThat(machine.state()).isEqualTo(RunState.RUNNING);
         Guest.awaitCount(machine);

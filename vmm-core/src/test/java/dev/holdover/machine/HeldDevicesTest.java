@@ -8,6 +8,7 @@ import dev.holdover.linux.Errno;
 import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Memfd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.LuodAgent;
 import dev.holdover.liveupdate.Session;
@@ -33,7 +34,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class HeldDevicesTest {
     private static final String ID = "vm0";
-    private static final int PATIENCE_SECONDS = 20;
+    private static final int PATIENCE_SECONDS = Patience.host().seconds(20);
     private static final int ATTEMPTS = 20;
     private static final List<VfioConfig> KEPT =
             List.of(new VfioConfig("0000:01:00.0", false), new VfioConfig("0000:02:00.0", false));

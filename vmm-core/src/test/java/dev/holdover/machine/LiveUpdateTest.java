@@ -6,11 +6,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.holdover.control.ControlConnection;
 import dev.holdover.control.ControlHolder;
 import dev.holdover.control.Stranded;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.DeviceAgent;
 import dev.holdover.liveupdate.LuodAgent;
 import dev.holdover.liveupdate.Session;
 import dev.holdover.memory.FdSets;
+import dev.holdover.testing.NeedsKvm;
 import dev.holdover.vmstate.Phase;
 import dev.holdover.vmstate.TimelineEvent;
 import java.io.IOException;
@@ -25,6 +27,7 @@ import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -32,10 +35,11 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Guests that outlive their machines, held by a luod without a kernel's help. */
+@NeedsKvm
 @Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class LiveUpdateTest {
     private static final long BROKEN = 0x1010;
-    private static final int PATIENCE_SECONDS = 60;
+    private static final int PATIENCE_SECONDS = Patience.host().seconds(60);
     private static final int GENERATIONS = LongRun.rounds(20, 1000);
 
     @TempDir
@@ -101,6 +105,7 @@ class LiveUpdateTest {
         return machine.memory().getInt(Guest.COUNT);
     }
 
+    @Tag("long")
     @ParameterizedTest
     @CsvSource({"count.bin, 1", "idle.elf, 2", "regs.elf, 1"})
     void aGuestGoesOnForManyGenerations(String guest, int cpus) throws Exception {

@@ -3,8 +3,10 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Epoll;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.memory.FdSets;
+import dev.holdover.testing.NeedsKvm;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -19,9 +21,10 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A device whose line is low where the interrupt controllers were saved with a high one: its next edge must arrive. */
+@NeedsKvm
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class LostEdgeTest {
-    private static final int MOST_MILLIS = 20_000;
+    private static final int MOST_MILLIS = Patience.host().millis(20_000);
     private static final String READY = "echoing up to q\n";
     /** struct kvm_irqchip: the chip's state@8; of it kvm_pic_state: last_irr@0. COM1 is IRQ 4. */
     private static final int PIC_LAST_IRR = 8;

@@ -10,6 +10,7 @@ import dev.holdover.kvm.state.Sregs;
 import dev.holdover.linux.UsageException;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.testing.NeedsKvm;
 import dev.holdover.virtio.DiskConfig;
 import java.nio.file.Path;
 import java.util.List;
@@ -87,6 +88,7 @@ class MachineBuilderTest {
                 .hasMessageContaining("ENOENT");
     }
 
+    @NeedsKvm
     @Test
     void registersAreThoseOfTheGuestThatStandsStill() throws Exception {
         try (Machine machine = counting()) {
@@ -105,6 +107,7 @@ class MachineBuilderTest {
         }
     }
 
+    @NeedsKvm
     @Test
     void registersCanBeChanged() throws Exception {
         try (Machine machine = counting()) {
@@ -119,6 +122,7 @@ class MachineBuilderTest {
         }
     }
 
+    @NeedsKvm
     @Test
     void aClosedMachineSaysSo() throws Exception {
         Machine machine = counting();

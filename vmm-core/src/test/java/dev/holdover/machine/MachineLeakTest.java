@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.FdSets;
+import dev.holdover.testing.NeedsKvm;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -31,6 +33,8 @@ class MachineLeakTest {
         assertThat(after.mappings()).as("mappings").isLessThan(before.mappings() + JVM_MAPPINGS);
     }
 
+    @NeedsKvm
+    @Tag("long")
     @Test
     void manyMachinesInOneProcess() throws Exception {
         Path disk = Files.write(directory.resolve("disk"), new byte[512]);
@@ -52,6 +56,8 @@ class MachineLeakTest {
         assertNoGrowth(before);
     }
 
+    @NeedsKvm
+    @Tag("long")
     @Test
     void manySavesAndRestoresInOneProcess() throws Exception {
         Path disk = Files.write(directory.resolve("disk"), new byte[512]);

@@ -2,6 +2,8 @@ package dev.holdover.machine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
+import dev.holdover.testing.NeedsKvm;
 import java.nio.file.Path;
 import java.util.Random;
 import java.util.concurrent.locks.LockSupport;
@@ -12,10 +14,12 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** A paused guest stands still, and goes on where it was. */
+@NeedsKvm
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PauseTest {
     private static final int ROUNDS = 200;
-    private static final long MOST_NANOS = 2_000_000_000L; // hundreds of times what it takes, for hosts under load
+    private static final long MOST_NANOS =
+            Patience.host().nanos(2_000); // hundreds of times what it takes, for hosts under load
 
     @TempDir
     Path directory;

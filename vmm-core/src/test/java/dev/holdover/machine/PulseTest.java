@@ -3,6 +3,7 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.memory.FdSets;
+import dev.holdover.testing.NeedsKvm;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Random;
@@ -16,6 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Guests saved at random points, taken apart and restored, again and again: their output never breaks. */
+@NeedsKvm
 @Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PulseTest {
     private static final int PULSES = 30;

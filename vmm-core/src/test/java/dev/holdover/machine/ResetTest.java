@@ -3,6 +3,7 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.boot.MemoryMap;
+import dev.holdover.testing.NeedsKvm;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.CompletableFuture;
@@ -13,6 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** A reset that the guest asks for ends the machine, or starts the guest again. */
+@NeedsKvm
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class ResetTest {
     private static final int SEEN_MARK = 0x4d454d52; // what reset.S leaves at COUNT

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.FdSets;
+import dev.holdover.testing.NeedsKvm;
 import dev.holdover.vmstate.StateException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -25,6 +26,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Guests that would notice, saved, their machine taken apart, and restored in another. */
+@NeedsKvm
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class SaveRestoreTest {
     private static final long COUNTER = 0x1000;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.holdover.linux.VmmException;
+import dev.holdover.testing.NeedsKvm;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,6 +15,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A guest drives the virtio devices through KVM's doorbells and interrupts, then ill-treats them. */
+@NeedsKvm
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class VirtioGuestTest {
     private static final MachineEnd PASSED = new MachineEnd.DebugExit(0x10);

@@ -5,6 +5,7 @@ import static dev.holdover.virtio.DriverQueue.Buffer.out;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import java.lang.foreign.Arena;
@@ -34,7 +35,7 @@ class LostRamTest {
     }
 
     private Throwable failure() throws Exception {
-        return failure.get(20, TimeUnit.SECONDS);
+        return failure.get(Patience.host().seconds(20), TimeUnit.SECONDS);
     }
 
     private VirtioBlk disk() throws Exception {

@@ -3,6 +3,7 @@ package dev.holdover.virtio;
 import static dev.holdover.virtio.DriverQueue.Buffer.out;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
@@ -17,7 +18,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 @Timeout(120)
 class LostWakeupTest {
     private static final int REQUESTS = 50_000;
-    private static final long DEADLINE_NANOS = 20_000_000_000L;
+    private static final long DEADLINE_NANOS = Patience.host().nanos(20_000);
 
     private final AtomicInteger notifications = new AtomicInteger();
     private final AtomicInteger interrupts = new AtomicInteger();

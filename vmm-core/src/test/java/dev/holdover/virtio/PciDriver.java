@@ -6,6 +6,7 @@ import dev.holdover.boot.MemoryMap;
 import dev.holdover.device.Bus;
 import dev.holdover.device.pci.PciHostBridge;
 import dev.holdover.linux.EventFd;
+import dev.holdover.linux.Patience;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -20,7 +21,7 @@ final class PciDriver implements AutoCloseable {
     static final int INTX = 16;
     static final long MESSAGE_ADDRESS = 0xfee01000L;
     private static final long ECAM = MemoryMap.PCI_ECAM;
-    private static final int DEADLINE_SECONDS = 20;
+    private static final int DEADLINE_SECONDS = Patience.host().seconds(20);
 
     final TestRam ram;
     final VirtioDevice device;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.EventFd;
+import dev.holdover.linux.Patience;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -12,7 +13,7 @@ final class TestDriver implements AutoCloseable {
     static final long INDIRECT = 1L << 28;
     static final long EVENT_INDEX = 1L << 29;
     static final long VERSION_1 = 1L << 32;
-    private static final int DEADLINE_MILLIS = 20_000;
+    private static final int DEADLINE_MILLIS = Patience.host().millis(20_000);
 
     final TestRam ram;
     final VirtioMmio mmio;

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.vmstate.SectionEntry;
 import dev.holdover.vmstate.SectionView;
 import dev.holdover.vmstate.StateOutput;
@@ -366,7 +367,8 @@ class VirtioBlkTest {
         long tryRead(MemorySegment iovecs, int count, long at) {
             reached.countDown();
             try {
-                assertThat(released.await(60, TimeUnit.SECONDS)).isTrue();
+                assertThat(released.await(Patience.host().seconds(60), TimeUnit.SECONDS))
+                        .isTrue();
             } catch (InterruptedException e) {
                 throw new AssertionError(e);
             }
@@ -379,7 +381,7 @@ class VirtioBlkTest {
     }
 
     private static long latest() {
-        return System.nanoTime() + 60_000_000_000L;
+        return System.nanoTime() + Patience.host().nanos(60_000);
     }
 
     @Test

@@ -13,7 +13,9 @@ import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Mapping;
 import dev.holdover.linux.Memfd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.Signals;
+import dev.holdover.testing.NeedsKvm;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -26,6 +28,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** The ioctls on this host's KVM, with guests of a few bytes of real-mode code. */
+@NeedsKvm
 class KvmTest {
     private Kvm kvm;
     private KvmVm vm;
@@ -127,7 +130,7 @@ class KvmTest {
             }
             done.countDown();
         });
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+        long deadline = System.nanoTime() + Patience.host().nanos(60_000);
         for (int i = 0; i < rounds && done.getCount() > 0; i++) {
             // Each kick waits for its own effect: none may be lost, or this ends at the deadline.
             while (threadId.get() == 0) {
@@ -139,7 +142,7 @@ class KvmTest {
                 Thread.onSpinWait();
             }
         }
-        assertThat(done.await(10, TimeUnit.SECONDS)).isTrue();
+        assertThat(done.await(Patience.host().seconds(10), TimeUnit.SECONDS)).isTrue();
         runner.join();
         vcpu.close();
         assertThat(failure.get()).isNull();

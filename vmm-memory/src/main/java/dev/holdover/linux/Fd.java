@@ -128,6 +128,11 @@ public final class Fd implements AutoCloseable {
         return Syscall.call(Syscall.FCNTL, number, F_DUPFD_CLOEXEC, 0);
     }
 
+    /** Makes a descriptor number that is not owned here, say 0, one of this open file: dup2(2). It survives an exec. */
+    public void duplicateTo(int foreign) {
+        ErrnoException.check("dup2 " + name, Syscall.call(Syscall.DUP2, number(), foreign));
+    }
+
     /** Whether a descriptor number of this process is open and would survive an exec: fcntl(2) F_GETFD. */
     public static boolean isOpenAcrossExec(int foreign) {
         long flags = Syscall.call(Syscall.FCNTL, foreign, F_GETFD);

@@ -33,6 +33,7 @@ final class Syscall {
     static final int READV = 19;
     static final int WRITEV = 20;
     static final int MADVISE = 28;
+    static final int DUP2 = 33;
     static final int GETPID = 39;
     static final int SOCKET = 41;
     static final int CONNECT = 42;

@@ -79,7 +79,8 @@ class EpollTest {
                 EventFd event = new EventFd()) {
             epoll.add(event.fd(), Epoll.EPOLLIN, 1);
             int[] n = new int[1];
-            Thread waiter = Thread.ofPlatform().start(() -> n[0] = epoll.await(30_000));
+            Thread waiter = Thread.ofPlatform()
+                    .start(() -> n[0] = epoll.await(Patience.host().millis(30_000)));
             event.signal();
             waiter.join();
             assertThat(n[0]).isOne();

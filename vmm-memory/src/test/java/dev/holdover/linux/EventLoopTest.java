@@ -27,7 +27,7 @@ class EventLoopTest {
     }
 
     private static boolean acquired(Semaphore semaphore) throws InterruptedException {
-        return semaphore.tryAcquire(20, TimeUnit.SECONDS);
+        return semaphore.tryAcquire(Patience.host().seconds(20), TimeUnit.SECONDS);
     }
 
     @Test
@@ -100,7 +100,7 @@ class EventLoopTest {
         loop.run(() -> {
             throw new IllegalStateException("broken");
         });
-        assertThat(failures.poll(20, TimeUnit.SECONDS)).hasMessage("broken");
+        assertThat(failures.poll(Patience.host().seconds(20), TimeUnit.SECONDS)).hasMessage("broken");
         Semaphore ran = new Semaphore(0);
         loop.run(ran::release);
         assertThat(acquired(ran)).isTrue();
@@ -148,7 +148,7 @@ class EventLoopTest {
     }
 
     private static void await(String what, BooleanSupplier condition) throws InterruptedException {
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        long deadline = System.nanoTime() + Patience.host().nanos(30_000);
         while (!condition.getAsBoolean()) {
             assertThat(System.nanoTime()).as(what).isLessThan(deadline);
             Thread.sleep(1);

@@ -46,7 +46,7 @@ class TtyTest {
         StringBuilder read = new StringBuilder();
         try (Epoll epoll = new Epoll()) {
             epoll.add(from, Epoll.EPOLLIN, 0);
-            while (read.length() < atLeast && epoll.await(10_000) > 0) {
+            while (read.length() < atLeast && epoll.await(Patience.host().millis(10_000)) > 0) {
                 long n = from.tryRead(buffer);
                 for (int i = 0; i < n; i++) {
                     read.append((char) buffer.get(ValueLayout.JAVA_BYTE, i));

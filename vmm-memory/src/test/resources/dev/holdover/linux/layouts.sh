@@ -70,7 +70,7 @@ $(constants AF_UNIX SOCK_STREAM SOCK_DGRAM SOCK_SEQPACKET SOCK_CLOEXEC SOCK_NONB
 $(constants KEXEC_FILE_NO_INITRAMFS LINUX_REBOOT_MAGIC1 LINUX_REBOOT_MAGIC2 LINUX_REBOOT_CMD_KEXEC)
 $(constants S_IFMT S_IFREG S_IFDIR S_IFCHR S_IFBLK TMPFS_MAGIC HUGETLBFS_MAGIC)
 $(constants SYS_{read,write,open,close,fstat,lseek,mmap,munmap,rt_sigaction,rt_sigprocmask,ioctl,pread64,pwrite64} \
-    SYS_{readv,writev,madvise,getpid,socket,connect,sendmsg,recvmsg,shutdown,bind,listen,socketpair,setsockopt} \
+    SYS_{readv,writev,madvise,dup2,getpid,socket,connect,sendmsg,recvmsg,shutdown,bind,listen,socketpair,setsockopt} \
     SYS_{getsockopt,fcntl,fsync,fdatasync,ftruncate,rename,unlink,fchmod,sysinfo,geteuid,getegid,fstatfs,sync,reboot,arch_prctl,gettid,fsetxattr,fgetxattr,tgkill} \
     SYS_{epoll_ctl,epoll_pwait,fallocate,accept4,eventfd2,epoll_create1,preadv,pwritev,name_to_handle_at,memfd_create,kexec_file_load,statx})
 $(constants AT_EMPTY_PATH STATX_BTIME MAX_HANDLE_SZ)

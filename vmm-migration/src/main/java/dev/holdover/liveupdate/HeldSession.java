@@ -8,6 +8,7 @@ import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_RETRIEV
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -17,7 +18,8 @@ import java.util.List;
  * A session that luod holds itself ({@code --backend hold}): the same operations with the same errors, over a socket. It
  * outlives its VMM, and neither luod nor the kernel.
  *
- * <p>One operation at a time; each answers within {@value #TIMEOUT_MILLIS} ms or fails with EAGAIN.
+ * <p>One operation at a time; each answers within 30 s ({@link Patience}: longer on a slow host) or fails
+ * with EAGAIN.
  */
 public final class HeldSession implements Session {
     private static final int TIMEOUT_MILLIS = 30_000;
@@ -35,7 +37,7 @@ public final class HeldSession implements Session {
     static HeldSession open(Fd fd) {
         HeldSession session = new HeldSession(fd);
         try {
-            session.socket.setTimeout(TIMEOUT_MILLIS);
+            session.socket.setTimeout(Patience.host().millis(TIMEOUT_MILLIS));
         } catch (ErrnoException e) {
             throw new SessionException(
                     fd.name() + " is no live-update session",

@@ -9,12 +9,12 @@ import static dev.holdover.liveupdate.LiveUpdateIoctl.NAME_OFFSET;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
 /**
@@ -50,13 +50,13 @@ public final class LiveUpdateDevice implements AutoCloseable {
     }
 
     /**
-     * Opens the device. The first open after a kexec reads what the last kernel left. Blocks for up to {@value
-     * #PATIENCE_MILLIS} ms while another process has it open: VMMs that are started together all open it, each for a moment.
+     * Opens the device. The first open after a kexec reads what the last kernel left. Blocks for up to 10 s
+     * ({@link Patience}: longer on a slow host) while another process has it open: VMMs that are started together all open it, each for a moment.
      *
      * @throws SessionException ENOENT without live update, EBUSY if a process keeps it open, EACCES, EIO
      */
     public static LiveUpdateDevice open() {
-        long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(PATIENCE_MILLIS);
+        long deadline = System.nanoTime() + Patience.host().nanos(PATIENCE_MILLIS);
         while (true) {
             try {
                 return new LiveUpdateDevice(Fd.open(PATH, Fd.O_RDWR));

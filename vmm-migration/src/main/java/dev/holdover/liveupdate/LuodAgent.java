@@ -4,12 +4,12 @@ import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.VmmException;
 import dev.holdover.vmstate.TimelineEvent;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 
 /**
  * A VMM as a client of luod, ours or another that speaks the plain protocol.
@@ -19,7 +19,7 @@ import java.util.concurrent.TimeUnit;
  * from there. If luod goes away after READY, the update is aborted.
  */
 public final class LuodAgent implements Agent {
-    private static final long CLAIM_NANOS = TimeUnit.SECONDS.toNanos(30);
+    private static final int CLAIM_MILLIS = 30_000;
     private static final int FIRST_WAIT_MILLIS = 50;
     private static final int LONGEST_WAIT_MILLIS = 5_000;
 
@@ -67,11 +67,11 @@ public final class LuodAgent implements Agent {
         return "luod";
     }
 
-    /** Waits up to 30 s for luod to be there, for it may be started after its clients, and to answer. */
+    /** Waits up to 30 s ({@link Patience}: longer on a slow host) for luod to be there, for it may be started after its clients, and to answer. */
     @Override
     public Session claim(String id) {
         SessionName.of(id); // tells what is wrong with it before luod does
-        long deadline = System.nanoTime() + CLAIM_NANOS;
+        long deadline = System.nanoTime() + Patience.host().nanos(CLAIM_MILLIS);
         int wait = firstWaitMillis;
         while (true) {
             try {
@@ -111,8 +111,8 @@ public final class LuodAgent implements Agent {
                 }
                 if (event == null) {
                     throw new VmmException("luod at " + path + " does not hand out the session of " + id + " within "
-                            + TimeUnit.NANOSECONDS.toSeconds(CLAIM_NANOS)
-                            + " s: is the VMM that preserved it still there?");
+                            + Patience.text(Patience.host().millis(CLAIM_MILLIS))
+                            + ": is the VMM that preserved it still there?");
                 }
                 if (event.fd() != null) {
                     Session came = Session.of(event.fd().renamed("the session of " + id));

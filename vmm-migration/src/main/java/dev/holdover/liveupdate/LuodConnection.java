@@ -6,15 +6,15 @@ import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 
 /** A client's connection to luod. One thread; every wait has an end. */
 final class LuodConnection implements AutoCloseable {
     /** Waits no longer than this for the other side to take a line. */
-    private static final long SEND_NANOS = TimeUnit.SECONDS.toNanos(10);
+    private static final int SEND_MILLIS = 10_000;
 
     private static final int SOCKET = 1;
     private static final int WAKE = 2;
@@ -60,7 +60,7 @@ final class LuodConnection implements AutoCloseable {
 
     /** Sends a command; takes the descriptor over, which may be null. A connection that is gone is met by {@link #next}. */
     void send(Map<String, Object> command, Fd fd) {
-        long deadline = System.nanoTime() + SEND_NANOS;
+        long deadline = System.nanoTime() + Patience.host().nanos(SEND_MILLIS);
         lines.send(Json.write(command), fd);
         while (lines.hasOutput() && !lines.isBroken() && System.nanoTime() - deadline < 0) {
             epoll.modify(lines.fd(), Epoll.EPOLLOUT, SOCKET);
@@ -71,7 +71,8 @@ final class LuodConnection implements AutoCloseable {
         }
         epoll.modify(lines.fd(), Epoll.EPOLLIN, SOCKET);
         if (lines.hasOutput()) {
-            throw new VmmException("luod at " + path + " does not take a command");
+            throw new VmmException("luod at " + path + " does not take a command within "
+                    + Patience.text(Patience.host().millis(SEND_MILLIS)));
         }
     }
 

@@ -2,6 +2,7 @@ package dev.holdover.liveupdate;
 
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.SocketWait;
 import dev.holdover.linux.VmmException;
 import java.time.Duration;
@@ -9,11 +10,10 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 
 /** Administration of luod, for root and the user that luod runs as. One call at a time; each blocks. */
 public final class LuodControl implements AutoCloseable {
-    private static final long ANSWER_SECONDS = 10;
+    private static final int ANSWER_MILLIS = 10_000;
     private static final int RETRY_MILLIS = 10;
 
     private final String path;
@@ -27,7 +27,7 @@ public final class LuodControl implements AutoCloseable {
     /** Connects as soon as luod listens; throws {@link VmmException} if it does not. */
     public LuodControl(String socket, SocketWait wait) {
         path = socket;
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(ANSWER_SECONDS);
+        long deadline = System.nanoTime() + Patience.host().nanos(ANSWER_MILLIS);
         LuodConnection connected = null;
         while (connected == null) {
             try {
@@ -176,7 +176,7 @@ public final class LuodControl implements AutoCloseable {
     }
 
     private static long answerDeadline() {
-        return System.nanoTime() + TimeUnit.SECONDS.toNanos(ANSWER_SECONDS);
+        return System.nanoTime() + Patience.host().nanos(ANSWER_MILLIS);
     }
 
     private LuodConnection.Event next(String what, long deadline) {
@@ -185,7 +185,8 @@ public final class LuodControl implements AutoCloseable {
             throw new VmmException(
                     luod.isEnded()
                             ? "luod at " + path + " ended before it answered " + what
-                            : "luod at " + path + " does not answer " + what + " within " + ANSWER_SECONDS + " s");
+                            : "luod at " + path + " does not answer " + what + " within "
+                                    + Patience.text(Patience.host().millis(ANSWER_MILLIS)));
         }
         if (event.name().equals("ERROR")) {
             throw LuodConnection.error("luod refuses " + what, event);

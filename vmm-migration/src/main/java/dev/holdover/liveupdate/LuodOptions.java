@@ -11,6 +11,8 @@ package dev.holdover.liveupdate;
  */
 public record LuodOptions(String socket, String group, boolean hold, int prepareSeconds, int readySeconds) {
     public static final String DEFAULT_SOCKET = "/run/luod/liveupdate.sock";
+    /** Base limits, for {@link dev.holdover.linux.Patience#seconds}. */
     public static final int DEFAULT_PREPARE_SECONDS = 300;
+
     public static final int DEFAULT_READY_SECONDS = 60;
 }

@@ -3,6 +3,7 @@ package dev.holdover.liveupdate;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import java.lang.foreign.Arena;
@@ -178,7 +179,7 @@ public final class SystemdAgent extends OwnAgent {
             throw noSystemd("NOTIFY_SOCKET is not set");
         }
         UnixSocket socket = UnixSocket.connect(UnixSocket.Kind.DATAGRAM, path);
-        socket.setTimeout(TIMEOUT_MILLIS);
+        socket.setTimeout(Patience.host().millis(TIMEOUT_MILLIS));
         return socket;
     }
 
@@ -190,14 +191,15 @@ public final class SystemdAgent extends OwnAgent {
             try (UnixSocket there = pair[1]) {
                 notify("BARRIER=1", there.fd());
             }
-            here.setTimeout(TIMEOUT_MILLIS);
+            here.setTimeout(Patience.host().millis(TIMEOUT_MILLIS));
             UnixSocket.Received received;
             do {
                 received = here.receive(arena.allocate(1));
             } while (Errno.EINTR.is(received.bytes()));
             if (received.bytes() != 0) {
                 throw new VmmException("systemd does not answer BARRIER=1 on NOTIFY_SOCKET within "
-                        + TIMEOUT_MILLIS / 1000 + " s: has the unit NotifyAccess=main or all?");
+                        + Patience.text(Patience.host().millis(TIMEOUT_MILLIS))
+                        + ": has the unit NotifyAccess=main or all?");
             }
         }
     }

@@ -6,6 +6,7 @@ import dev.holdover.json.Json;
 import dev.holdover.json.JsonException;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import java.io.ByteArrayOutputStream;
 import java.io.File;
@@ -21,7 +22,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
 
 /**
  * What the fuzzers of luod's protocol have in common. An input is a script, one step a line, which a fuzzer can change and
@@ -32,7 +32,7 @@ import java.util.concurrent.TimeUnit;
  * </pre>
  */
 final class FuzzScript {
-    static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(20);
+    static final long PATIENCE_NANOS = Patience.host().nanos(20_000);
 
     private static final int MAX_STEPS = 100;
     private static final long SIOCOUTQ = 0x5411;

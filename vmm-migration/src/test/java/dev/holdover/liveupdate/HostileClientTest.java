@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -108,7 +109,7 @@ class HostileClientTest {
             try (UnixSocket client = UnixSocket.connect(UnixSocket.Kind.STREAM, path);
                     Fd memfd = PlainClient.memfd(1);
                     Arena arena = Arena.ofConfined()) {
-                client.setTimeout(5_000);
+                client.setTimeout(Patience.host().millis(5_000));
                 StringBuilder said = new StringBuilder();
                 for (int i = random.nextInt(8); i >= 0; i--) {
                     said.append(lines[random.nextInt(lines.length)].replace("%d", Integer.toString(random.nextInt(3))))
@@ -133,7 +134,7 @@ class HostileClientTest {
 
     /** Sessions of rounds that got as far as a turn. */
     private void discardAll() {
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+        long deadline = System.nanoTime() + Patience.host().nanos(20_000);
         try (LuodControl control = new LuodControl(path)) {
             while (control.status().clients() > 0 || !control.status().phase().equals("IDLE")) {
                 assertThat(System.nanoTime()).as("all clients are gone").isLessThan(deadline);
@@ -244,7 +245,7 @@ class HostileClientTest {
         }
         try (UnixSocket greedy = UnixSocket.connect(UnixSocket.Kind.STREAM, path);
                 Arena arena = Arena.ofConfined()) {
-            greedy.setTimeout(5_000);
+            greedy.setTimeout(Patience.host().millis(5_000));
             byte[] claim = "{\"cmd\": \"CLAIM\", \"id\": \"vm1\", \"version\": 1}\n".getBytes(StandardCharsets.UTF_8);
             MemorySegment line = arena.allocateFrom(ValueLayout.JAVA_BYTE, claim);
             for (int i = 0; i < 1000 && greedy.trySend(line, List.of()) > 0; i++) {
@@ -281,7 +282,7 @@ class HostileClientTest {
         assertThatThrownBy(() -> KernelSession.of(silent[1].fd()))
                 .isInstanceOf(SessionException.class)
                 .hasMessageContaining("is no live-update session of the kernel's");
-        assertThat(System.nanoTime() - start).isLessThan(TimeUnit.SECONDS.toNanos(10));
+        assertThat(System.nanoTime() - start).isLessThan(Patience.host().nanos(10_000));
         assertThatThrownBy(() -> silent[1].fd().number()).as("closed").isInstanceOf(IllegalStateException.class);
         silent[0].close();
     }
@@ -291,10 +292,10 @@ class HostileClientTest {
     void aClientThatNeverReadsIsGivenUp() throws Exception {
         try (UnixSocket deaf = UnixSocket.connect(UnixSocket.Kind.STREAM, path);
                 Arena arena = Arena.ofConfined()) {
-            deaf.setTimeout(5_000);
+            deaf.setTimeout(Patience.host().millis(5_000));
             MemorySegment line = arena.allocateFrom(
                     ValueLayout.JAVA_BYTE, "{\"cmd\": \"STATUS\"}\n".repeat(100).getBytes(StandardCharsets.UTF_8));
-            long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+            long deadline = System.nanoTime() + Patience.host().nanos(60_000);
             long n;
             do {
                 n = deaf.trySend(line, List.of());
@@ -356,7 +357,7 @@ class HostileClientTest {
     }
 
     private static void awaitNoClient(String path) {
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+        long deadline = System.nanoTime() + Patience.host().nanos(20_000);
         try (LuodControl control = new LuodControl(path)) {
             while (control.status().clients() > 0) {
                 assertThat(System.nanoTime()).as("all clients are gone").isLessThan(deadline);
@@ -379,7 +380,9 @@ class HostileClientTest {
                         line)
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();
-        assertThat(client.waitFor(30, TimeUnit.SECONDS)).as("end of the client").isTrue();
+        assertThat(client.waitFor(Patience.host().seconds(30), TimeUnit.SECONDS))
+                .as("end of the client")
+                .isTrue();
         return new String(client.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
     }
 }

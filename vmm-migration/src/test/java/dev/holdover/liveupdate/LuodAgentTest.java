@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
@@ -44,7 +45,7 @@ class LuodAgentTest {
     }
 
     private static void awaitClients(LuodControl control, int count) {
-        long deadline = System.nanoTime() + 20_000_000_000L;
+        long deadline = System.nanoTime() + Patience.host().nanos(20_000);
         while (control.status().clients() != count) {
             assertThat(System.nanoTime()).as("%s clients", count).isLessThan(deadline);
         }
@@ -81,7 +82,7 @@ class LuodAgentTest {
     }
 
     private static void awaitFinished(Luod luod) {
-        long deadline = System.nanoTime() + 20_000_000_000L;
+        long deadline = System.nanoTime() + Patience.host().nanos(20_000);
         while (!luod.wouldLose().isEmpty()) {
             assertThat(System.nanoTime()).as("luod is told").isLessThan(deadline);
         }
@@ -224,7 +225,7 @@ class LuodAgentTest {
     }
 
     private static PlainClient accept(SocketFile socket) throws InterruptedException {
-        long deadline = System.nanoTime() + 20_000_000_000L;
+        long deadline = System.nanoTime() + Patience.host().nanos(20_000);
         while (true) {
             UnixSocket accepted = socket.listener().accept();
             if (accepted != null) {
@@ -379,7 +380,7 @@ class LuodAgentTest {
                 }
                 long start = System.nanoTime();
                 assertEnds(agent::close);
-                assertThat(System.nanoTime() - start).isLessThan(4_000_000_000L);
+                assertThat(System.nanoTime() - start).isLessThan(Patience.host().nanos(4_000));
             }
         }
     }
@@ -402,12 +403,12 @@ class LuodAgentTest {
             assertEnds(() -> assertThatThrownBy(() -> agent.claim("vm1"))
                     .isInstanceOf(SessionException.class)
                     .hasMessageStartingWith("the session of vm1 is no live-update session, EBADF"));
-            server.join(20_000);
+            server.join(Patience.host().millis(20_000));
         }
     }
 
     private static void assertEnds(Runnable task) {
-        assertTimeoutPreemptively(Duration.ofSeconds(20), task::run);
+        assertTimeoutPreemptively(Duration.ofSeconds(Patience.host().seconds(20)), task::run);
     }
 
     /** A session that hangs, or a luod that never answers a claim, costs a bounded time: here it closes at once. */
@@ -427,7 +428,7 @@ class LuodAgentTest {
                     .as("that is not: there is none")
                     .isInstanceOf(VmmException.class)
                     .hasMessageContaining("whether it has a session for it is unknown");
-            server.join(20_000);
+            server.join(Patience.host().millis(20_000));
         }
     }
 

@@ -2,6 +2,7 @@ package dev.holdover.liveupdate;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
@@ -58,7 +59,7 @@ final class LuodMain {
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        long deadline = System.nanoTime() + Patience.host().nanos(30_000);
         while (!accepts(path)) {
             assertThat(luod.isAlive()).as("luod runs").isTrue();
             assertThat(System.nanoTime()).as("luod listens").isLessThan(deadline);
@@ -78,12 +79,14 @@ final class LuodMain {
 
     static void kill(Process luod) throws InterruptedException {
         luod.destroyForcibly();
-        assertThat(luod.waitFor(20, TimeUnit.SECONDS)).as("end of luod").isTrue();
+        assertThat(luod.waitFor(Patience.host().seconds(20), TimeUnit.SECONDS))
+                .as("end of luod")
+                .isTrue();
     }
 
     /** Waits until this many descriptors of sockets, memfds and the like are open. */
     static void awaitFds(int count) throws IOException, InterruptedException {
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+        long deadline = System.nanoTime() + Patience.host().nanos(20_000);
         for (List<String> fds = fds(); fds.size() != count; fds = fds()) {
             assertThat(System.nanoTime())
                     .as("%s descriptors, there are %s", count, fds)

@@ -3,6 +3,7 @@ package dev.holdover.liveupdate;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import java.lang.foreign.Arena;
@@ -74,7 +75,7 @@ final class LuodTarget {
             }
         });
         waits.start();
-        waits.join(1_000);
+        waits.join(Patience.host().millis(1_000));
         waits.interrupt();
         waits.join();
         return failure[0];

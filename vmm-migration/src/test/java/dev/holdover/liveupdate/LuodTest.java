@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import java.nio.file.Files;
@@ -66,7 +67,7 @@ class LuodTest {
 
     private void awaitListed(String id) {
         try (LuodControl control = new LuodControl(path)) {
-            long deadline = System.nanoTime() + 20_000_000_000L;
+            long deadline = System.nanoTime() + Patience.host().nanos(20_000);
             while (true) {
                 for (LuodControl.Entry entry : control.list()) {
                     if (entry.id().equals(id) && entry.pid() != 0) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Memfd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
@@ -15,7 +16,7 @@ import java.util.List;
 
 /** A client that says and expects lines as written, byte by byte. Every wait ends after 20 seconds. */
 final class PlainClient implements AutoCloseable {
-    private static final int TIMEOUT_MILLIS = 20_000;
+    private static final int TIMEOUT_MILLIS = Patience.host().millis(20_000);
 
     private final UnixSocket socket;
     private Fd fd;

@@ -3,6 +3,7 @@ package dev.holdover.liveupdate;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.Patience;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -56,11 +57,13 @@ final class RecordingListener implements UpdateListener, AutoCloseable {
     }
 
     void expect(String call) throws InterruptedException {
-        assertThat(calls.poll(20, TimeUnit.SECONDS)).isEqualTo(call);
+        assertThat(calls.poll(Patience.host().seconds(20), TimeUnit.SECONDS)).isEqualTo(call);
     }
 
     void expectStart(String call) throws InterruptedException {
-        assertThat(calls.poll(20, TimeUnit.SECONDS)).isNotNull().startsWith(call);
+        assertThat(calls.poll(Patience.host().seconds(20), TimeUnit.SECONDS))
+                .isNotNull()
+                .startsWith(call);
     }
 
     /** It has preserved everything, and was told nothing since. */

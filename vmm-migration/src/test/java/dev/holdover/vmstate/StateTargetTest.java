@@ -8,6 +8,7 @@ import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Mapping;
 import dev.holdover.linux.Memfd;
+import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.GuestMemory;
@@ -17,7 +18,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
@@ -117,7 +117,7 @@ class StateTargetTest {
             save(state, i, i % 2 == 0 ? 100_000 : 100);
         }
         done.set(true);
-        reader.join(TimeUnit.SECONDS.toMillis(30));
+        reader.join(Patience.host().millis(30_000));
         assertThat(reader.isAlive()).isFalse();
         assertThat(failure.get()).isNull();
         assertThat(seen[1]).isPositive();

@@ -15,6 +15,7 @@ import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Mapping;
 import dev.holdover.linux.Memfd;
 import dev.holdover.linux.VmmException;
+import dev.holdover.testing.NeedsKvm;
 import dev.holdover.vfio.VfioDevice;
 import dev.holdover.vfio.VfioRegion;
 import java.lang.foreign.ValueLayout;
@@ -69,6 +70,7 @@ class VfioBarsTest {
         }
     }
 
+    @NeedsKvm
     @Test
     void pagesAreMemorySlotsWhereTheBarIsButForTheTable() {
         try (Kvm kvm = Kvm.open();

@@ -7,12 +7,14 @@ import dev.holdover.kvm.Kvm;
 import dev.holdover.kvm.KvmVm;
 import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Memfd;
+import dev.holdover.testing.NeedsKvm;
 import dev.holdover.vfio.VfioDevice;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** A device that knows no interrupts: a memfd, which answers each ioctl with ENOTTY. The vCPU that asked goes on. */
+@NeedsKvm
 class VfioIntxTest {
     private static final int GSI = 16;
 
