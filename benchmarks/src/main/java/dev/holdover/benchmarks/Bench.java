@@ -1,6 +1,8 @@
 package dev.holdover.benchmarks;
 
 import com.fasterxml.jackson.jr.ob.JSON;
+import dev.holdover.kvm.Kvm;
+import dev.holdover.linux.VmmException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -15,10 +17,14 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
+import org.openjdk.jmh.runner.RunnerException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 /** Runs the benchmarks in rounds, each beside its reference, and makes the page. */
 @Command(
@@ -34,9 +40,23 @@ import picocli.CommandLine.Parameters;
             "Examples:",
             "  ./vmm bench --quick",
             "  ./vmm bench ColdRestore --qemu /opt/qemu/bin/qemu-system-x86_64",
-            "  ./vmm bench Restore Save --rounds 5"
+            "  ./vmm bench Restore Save --rounds 5",
+            "",
+            "Every benchmark needs KVM. Without it, 'lab/run bench' runs them in an emulated",
+            "host, where ratios mean something and times do not."
         })
 public final class Bench implements Callable<Integer> {
+    private static final List<String> BENCHMARKS = List.of(
+            "ColdStart",
+            "ColdRestore",
+            "HandOver",
+            "HeldHandOver",
+            "RestoreBenchmark",
+            "SaveBenchmark",
+            "ExitBenchmark",
+            "InterruptBenchmark",
+            "StateBenchmark");
+
     @Parameters(
             paramLabel = "FILTER",
             description =
@@ -85,55 +105,89 @@ public final class Bench implements Callable<Integer> {
     @Option(names = "--report", description = "Measure nothing, make the page of the results in DIR again.")
     private boolean reportOnly;
 
+    @Spec
+    private CommandSpec spec;
+
     private final Path tree = Path.of(System.getProperty("dev.holdover.tree", "."));
 
     public static void main(String[] args) {
         // ProcessBuilder's own helper process would be timed with every start.
         System.setProperty("jdk.lang.Process.launchMechanism", "FORK");
         System.setProperty("java.awt.headless", "true");
+        System.exit(commandLine().execute(args));
+    }
+
+    static CommandLine commandLine() {
         CommandLine bench = new CommandLine(new Bench());
         bench.setExecutionExceptionHandler((e, command, parsed) -> {
-            System.err.println("vmm bench: " + e);
+            System.err.println("vmm bench: " + (e instanceof VmmException ? e.getMessage() : e));
             return 1;
         });
-        System.exit(bench.execute(args));
+        bench.setParameterExceptionHandler((e, line) -> {
+            System.err.println("vmm bench: " + e.getMessage() + "; see ./vmm bench --help");
+            return 2;
+        });
+        return bench;
     }
 
     @Override
     public Integer call() throws Exception {
         Path directory = output == null ? tree.resolve("target/bench") : output;
-        Files.createDirectories(directory);
         Path file = directory.resolve("lines.jsonl");
         Path hostFile = directory.resolve("host.json");
         if (!reportOnly) {
-            Files.deleteIfExists(file);
+            requireBenchmarks();
+            requireKvm();
+            Files.createDirectories(directory);
+            // Those of an earlier run would be taken for this one's if it fails.
+            for (String earlier : List.of("lines.jsonl", "host.json", "index.html", "results.md")) {
+                Files.deleteIfExists(directory.resolve(earlier));
+            }
             Lines lines = new Lines(file);
             Map<String, Object> host = measure(directory, lines);
+            if (lines.read().isEmpty()) {
+                throw new VmmException("every run was left out, so there are no results; the reasons are above");
+            }
             Files.writeString(hostFile, JSON.std.asString(host));
         }
-        if (!Files.exists(hostFile)) {
-            System.err.println("vmm bench: no results in " + directory + ": run it without --report first");
-            return 1;
+        List<Map<String, Object>> results = new Lines(file).read();
+        if (results.isEmpty() || !Files.exists(hostFile)) {
+            throw new VmmException("no results in " + directory + ": run it without --report first");
         }
-        Report report = new Report(new Lines(file).read(), JSON.std.mapFrom(Files.readString(hostFile)));
+        Report report = new Report(results, JSON.std.mapFrom(Files.readString(hostFile)));
         report.write(directory);
         System.out.print(report.text());
         System.out.println(directory.resolve("index.html"));
         return 0;
     }
 
-    private boolean wanted(String name) {
-        if (filters.isEmpty()) {
-            return true;
-        }
+    /** Refuses a filter that selects nothing. */
+    private void requireBenchmarks() {
         for (String filter : filters) {
-            boolean another = (filter.equalsIgnoreCase("restore") && name.startsWith("Cold"))
-                    || (filter.equalsIgnoreCase("handover") && name.startsWith("Held"));
-            if (!another && name.toLowerCase(Locale.ROOT).contains(filter.toLowerCase(Locale.ROOT))) {
-                return true;
+            if (BENCHMARKS.stream().noneMatch(name -> selects(filter, name))) {
+                throw new ParameterException(spec.commandLine(), "no benchmark has '" + filter + "' in its name");
             }
         }
-        return false;
+    }
+
+    /** All benchmarks run guests, and references are measured under the same KVM. */
+    private static void requireKvm() {
+        try {
+            Kvm.open().close();
+        } catch (VmmException e) {
+            String elsewhere = Host.isEmulated() ? "" : "; lab/run bench measures in an emulated host, ratios only";
+            throw new VmmException(e.getMessage() + elsewhere, e);
+        }
+    }
+
+    private boolean wanted(String name) {
+        return filters.isEmpty() || filters.stream().anyMatch(filter -> selects(filter, name));
+    }
+
+    private static boolean selects(String filter, String name) {
+        boolean another = (filter.equalsIgnoreCase("restore") && name.startsWith("Cold"))
+                || (filter.equalsIgnoreCase("handover") && name.startsWith("Held"));
+        return !another && name.toLowerCase(Locale.ROOT).contains(filter.toLowerCase(Locale.ROOT));
     }
 
     private Map<String, Object> measure(Path directory, Lines lines) throws Exception {
@@ -194,7 +248,11 @@ public final class Bench implements Callable<Integer> {
             for (int round = 0; round < warmRounds; round++) {
                 for (WarmRuns.Run run : runs) {
                     progress.step(run + ", round " + (round + 1), warm.expectedMillis(run));
-                    warm.run(run, round);
+                    try {
+                        warm.run(run, round);
+                    } catch (RunnerException e) {
+                        progress.leftOut(run + ": " + cause(e));
+                    }
                 }
             }
             warm.writeJson();
@@ -203,6 +261,16 @@ public final class Bench implements Callable<Integer> {
         }
         host.put("busyShare", idle.busyShare());
         return host;
+    }
+
+    /** What JMH wraps, as one line. */
+    private static String cause(Throwable e) {
+        Throwable cause = e;
+        while (cause.getCause() != null || cause.getSuppressed().length > 0) {
+            // What a forked JVM has thrown JMH keeps as suppressed.
+            cause = cause.getCause() != null ? cause.getCause() : cause.getSuppressed()[0];
+        }
+        return String.valueOf(cause.getMessage()).strip().replace('\n', ' ');
     }
 
     private List<Contestant> contestants(Path directory) throws IOException, InterruptedException {

@@ -49,12 +49,18 @@ final class ColdStarts implements AutoCloseable {
         this.idle = idle;
     }
 
-    /** A contestant's saved guest: RAM and state, and how the RAM was when it was saved. */
-    private record Prepared(Path ram, Path state, ByteBuffer memory, ByteBuffer identity) {
+    /**
+     * A contestant's saved guest: RAM and state, and how the RAM was when it was saved.
+     *
+     * @param behind what lies in the file behind the guest's RAM: a mark, where the file system keeps no attributes
+     */
+    private record Prepared(
+            Path ram, Path state, ByteBuffer memory, long size, ByteBuffer behind, ByteBuffer identity) {
         /** Makes the RAM that of the state again. */
         void rewind() throws IOException {
             try (FileChannel file = FileChannel.open(ram, StandardOpenOption.WRITE)) {
                 file.write(memory.duplicate(), 0);
+                file.write(behind.duplicate(), size);
             }
             if (identity != null) {
                 attributes(ram).write(IDENTITY, identity.duplicate());
@@ -128,6 +134,12 @@ final class ColdStarts implements AutoCloseable {
         try (InputStream file = Files.newInputStream(ram)) {
             memory = file.readNBytes(CHANGED);
         }
+        long size = (long) mib << 20;
+        byte[] behind;
+        try (InputStream file = Files.newInputStream(ram)) {
+            file.skipNBytes(size);
+            behind = file.readAllBytes();
+        }
         ByteBuffer identity = null;
         UserDefinedFileAttributeView attributes = attributes(ram);
         if (attributes.list().contains(IDENTITY)) {
@@ -135,7 +147,7 @@ final class ColdStarts implements AutoCloseable {
             attributes.read(IDENTITY, identity);
             identity.flip();
         }
-        return new Prepared(ram, state, ByteBuffer.wrap(memory), identity);
+        return new Prepared(ram, state, ByteBuffer.wrap(memory), size, ByteBuffer.wrap(behind), identity);
     }
 
     private void finish(

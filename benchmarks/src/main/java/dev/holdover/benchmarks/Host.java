@@ -11,10 +11,21 @@ import java.util.Map;
 
 /** What the measurements were taken on. */
 final class Host {
+    /** There in a description of an emulated host only: times that are measured in one mean nothing. */
+    static final String EMULATED = "emulated host";
+
     private Host() {}
+
+    /** Whether this process runs in an emulated host, as whoever starts programs in one says. */
+    static boolean isEmulated() {
+        return "1".equals(System.getenv("HOLDOVER_EMULATED_HOST"));
+    }
 
     static Map<String, Object> describe() throws IOException {
         Map<String, Object> host = new LinkedHashMap<>();
+        if (isEmulated()) {
+            host.put(EMULATED, "software emulation: times mean nothing, only ratios do");
+        }
         host.put("cpu", field(Path.of("/proc/cpuinfo"), "model name"));
         host.put("cpus", Runtime.getRuntime().availableProcessors());
         host.put("memoryMib", HostMemory.query().ram() >> 20);

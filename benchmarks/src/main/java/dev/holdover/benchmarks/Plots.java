@@ -23,7 +23,7 @@ import org.knowm.xchart.style.AxesChartStyler;
 import org.knowm.xchart.style.Styler;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
-/** The kinds of plots there are, all in one style, as SVG. */
+/** The kinds of plots there are, all in one style, as SVG; "" for a plot without figures, whose runs were left out. */
 final class Plots {
     private static final int WIDTH = 920;
     private static final int HEIGHT = 400;
@@ -89,6 +89,9 @@ final class Plots {
 
     /** Lines over categories, RAM sizes say. */
     static String lines(String xTitle, String yTitle, Figures figures) throws IOException {
+        if (figures.isEmpty()) {
+            return "";
+        }
         CategoryChart chart = categories(xTitle, yTitle, PAIR);
         chart.getStyler().setDefaultSeriesRenderStyle(CategorySeries.CategorySeriesRenderStyle.Line);
         chart.getStyler().setMarkerSize(7);
@@ -99,6 +102,9 @@ final class Plots {
 
     /** Bars side by side. */
     static String bars(String xTitle, String yTitle, Figures figures, boolean pairs) throws IOException {
+        if (figures.isEmpty()) {
+            return "";
+        }
         CategoryChart chart = categories(xTitle, yTitle, pairs ? PAIR : COLOURS);
         // What stands in a bar is to fit in it.
         chart.getStyler()
@@ -114,6 +120,9 @@ final class Plots {
 
     /** Bars of parts, one on the other. */
     static String stacks(String xTitle, String yTitle, Figures figures) throws IOException {
+        if (figures.isEmpty()) {
+            return "";
+        }
         CategoryChart chart = categories(xTitle, yTitle, STACK);
         chart.getStyler().setStacked(true);
         chart.getStyler().setAvailableSpaceFill(0.6);

@@ -7,93 +7,45 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
-import java.util.function.Predicate;
 
 /**
  * What the lines say: goals, plots and tables, as one page that needs nothing else; the tables in Markdown; the goals for the
- * terminal.
+ * terminal. Of an emulated host there are ratios in place of goals.
  */
 final class Report {
     private static final double MILLION = 1_000_000;
+    private static final String EMULATED_NOTE =
+            "Measured in an emulated host: times mean nothing there, only ratios do, and"
+                    + " these roughly, as the emulation makes some instructions slower than others.";
     private static final List<String> WHAT = List.of("holdover", "floor");
 
-    private final List<Map<String, Object>> lines;
+    private final Measurements lines;
     private final Map<String, Object> host;
+    private final boolean emulated;
+    /** The unit on the axes of plots, which are files of their own, too. */
+    private final String millis;
+
     private final StringBuilder body = new StringBuilder();
     private final StringBuilder markdown = new StringBuilder();
     private final Map<String, String> plots = new LinkedHashMap<>();
 
     Report(List<Map<String, Object>> lines, Map<String, Object> host) {
-        this.lines = lines;
+        this.lines = new Measurements(lines);
         this.host = host;
+        this.emulated = host.containsKey(Host.EMULATED);
+        this.millis = emulated ? "ms of the emulated host" : "ms";
     }
 
-    // ---- what the lines hold
-
-    private static Predicate<Map<String, Object>> is(Object... keysAndValues) {
-        return line -> {
-            for (int i = 0; i < keysAndValues.length; i += 2) {
-                if (!String.valueOf(line.get(keysAndValues[i])).equals(String.valueOf(keysAndValues[i + 1]))) {
-                    return false;
-                }
-            }
-            return true;
-        };
-    }
-
-    private static double number(Map<String, Object> line, String key) {
-        return ((Number) line.get(key)).doubleValue();
-    }
-
-    private Sample nanos(Object... keysAndValues) {
-        return Sample.of(lines, is(keysAndValues), line -> number(line, "nanos"));
-    }
-
-    private Sample part(String part, Object... keysAndValues) {
-        return Sample.of(
-                lines,
-                is(keysAndValues).and(line -> parts(line).containsKey(part)),
-                line -> ((Number) parts(line).get(part)).doubleValue());
-    }
-
-    private static Map<?, ?> parts(Map<String, Object> line) {
-        return line.get("parts") instanceof Map<?, ?> parts ? parts : Map.of();
-    }
-
-    /** The values that a key has among the lines that are meant, as they come. */
-    private List<String> values(String key, Object... keysAndValues) {
-        Set<String> values = new LinkedHashSet<>();
-        for (Map<String, Object> line : lines) {
-            if (is(keysAndValues).test(line) && line.containsKey(key)) {
-                values.add(String.valueOf(line.get(key)));
-            }
-        }
-        return new ArrayList<>(values);
-    }
-
-    private static String size(String mib) {
+    static String size(String mib) {
         int n = Integer.parseInt(mib);
         return n >= 1024 ? n / 1024 + " GiB" : n + " MiB";
     }
 
     private static String ms(double nanos) {
         return Double.isNaN(nanos) ? "–" : String.format(Locale.ROOT, "%.2f", nanos / MILLION);
-    }
-
-    private static String ratio(Sample ours, Sample reference) {
-        if (ours.isEmpty() || reference.isEmpty()) {
-            return "–";
-        }
-        double[] range = ours.ratios(reference);
-        String median = String.format(Locale.ROOT, "%.2f", ours.median() / reference.median());
-        return range[1] == 0
-                ? median
-                : median + String.format(Locale.ROOT, " (rounds %.2f to %.2f)", range[0], range[1]);
     }
 
     // ---- goals
@@ -106,19 +58,19 @@ final class Report {
             Object[] which = {
                 "benchmark", "RestoreBenchmark", "mib", mib, "touched", "false", "cpus", "1", "ram", "FILE"
             };
-            Sample ours = nanos(and(which, "contestant", "holdover"));
-            Sample floor = nanos(and(which, "contestant", "floor"));
+            Sample ours = lines.nanos(Measurements.and(which, "contestant", "holdover"));
+            Sample floor = lines.nanos(Measurements.and(which, "contestant", "floor"));
             if (!ours.isEmpty()) {
                 goals.add(new Goal(
                         "in-process restore ÷ its system calls, " + size(mib),
                         "≤ 1.25",
-                        ratio(ours, floor) + ": " + ms(ours.median()) + " ÷ " + ms(floor.median()) + " ms"));
+                        ours.ratioTo(floor) + ": " + ms(ours.median()) + " ÷ " + ms(floor.median()) + " ms"));
             }
         }
-        for (String mib : values("mib", "benchmark", "HandOver")) {
-            for (String name : values("contestant", "benchmark", "HandOver")) {
+        for (String mib : lines.values("mib", "benchmark", "HandOver")) {
+            for (String name : lines.values("contestant", "benchmark", "HandOver")) {
                 if (!name.startsWith("QEMU")) {
-                    Sample ours = nanos("benchmark", "HandOver", "mib", mib, "contestant", name);
+                    Sample ours = lines.nanos("benchmark", "HandOver", "mib", mib, "contestant", name);
                     goals.add(new Goal(
                             "hand-over blackout, 1 vCPU, " + size(mib) + ", fresh pairs, " + name,
                             mib.equals("1024") ? "≤ 1 ms median" : "–",
@@ -127,8 +79,8 @@ final class Report {
             }
         }
         StringBuilder stopped = new StringBuilder();
-        for (String mib : values("mib", "benchmark", "SaveBenchmark", "store", "memory")) {
-            Sample ours = part(
+        for (String mib : lines.values("mib", "benchmark", "SaveBenchmark", "store", "memory")) {
+            Sample ours = lines.part(
                     "stopped",
                     "benchmark",
                     "SaveBenchmark",
@@ -156,20 +108,22 @@ final class Report {
                 }
             }
         }
-        for (String rom : values("rom", "benchmark", "ExitBenchmark")) {
-            for (String flags : values("flags", "benchmark", "ExitBenchmark")) {
-                Sample ours = nanos("benchmark", "ExitBenchmark", "rom", rom, "flags", flags, "contestant", "holdover");
-                Sample floor = nanos("benchmark", "ExitBenchmark", "rom", rom, "flags", flags, "contestant", "floor");
+        for (String rom : lines.values("rom", "benchmark", "ExitBenchmark")) {
+            for (String flags : lines.values("flags", "benchmark", "ExitBenchmark")) {
+                Sample ours =
+                        lines.nanos("benchmark", "ExitBenchmark", "rom", rom, "flags", flags, "contestant", "holdover");
+                Sample floor =
+                        lines.nanos("benchmark", "ExitBenchmark", "rom", rom, "flags", flags, "contestant", "floor");
                 goals.add(new Goal(
                         exit(rom) + " exit ÷ KVM_RUN in a loop, " + compiler(flags),
                         rom.equals("PORT_WRITES") && flags.isEmpty() ? "≤ 1.05 of C" : "–",
-                        ratio(ours, floor) + ": " + Math.round(ours.median()) + " ÷ " + Math.round(floor.median())
+                        ours.ratioTo(floor) + ": " + Math.round(ours.median()) + " ÷ " + Math.round(floor.median())
                                 + " ns"));
             }
         }
         for (String name : contestants(false)) {
-            Sample memory = Sample.of(
-                    lines, is("benchmark", "ColdRestore", "mib", "256", "contestant", name), Report::ownMemory);
+            Sample memory =
+                    lines.sample(Report::ownMemory, "benchmark", "ColdRestore", "mib", "256", "contestant", name);
             if (!memory.isEmpty()) {
                 goals.add(new Goal(
                         "resident memory besides guest RAM, after a restore, " + name,
@@ -180,16 +134,9 @@ final class Report {
         return goals;
     }
 
-    private static Object[] and(Object[] keysAndValues, Object... more) {
-        Object[] all = new Object[keysAndValues.length + more.length];
-        System.arraycopy(keysAndValues, 0, all, 0, keysAndValues.length);
-        System.arraycopy(more, 0, all, keysAndValues.length, more.length);
-        return all;
-    }
-
     private void coldGoal(List<Goal> goals, String benchmark, String name, String qemu) {
-        Sample ours = nanos("benchmark", benchmark, "mib", "256", "contestant", name);
-        Sample theirs = nanos("benchmark", benchmark, "mib", "256", "contestant", qemu);
+        Sample ours = lines.nanos("benchmark", benchmark, "mib", "256", "contestant", name);
+        Sample theirs = lines.nanos("benchmark", benchmark, "mib", "256", "contestant", qemu);
         if (ours.isEmpty() || theirs.isEmpty()) {
             return;
         }
@@ -204,9 +151,9 @@ final class Report {
 
     /** Who takes part in the cold benchmarks: QEMUs, or the others. */
     private List<String> contestants(boolean qemus) {
-        List<String> all = values("contestant", "benchmark", "ColdRestore");
+        List<String> all = lines.values("contestant", "benchmark", "ColdRestore");
         if (all.isEmpty()) {
-            all = values("contestant", "benchmark", "ColdStart");
+            all = lines.values("contestant", "benchmark", "ColdStart");
         }
         List<String> names = new ArrayList<>();
         for (String name : all) {
@@ -219,14 +166,14 @@ final class Report {
 
     /** MiB. */
     private static double ownMemory(Map<String, Object> line) {
-        return (number(line, "anonKib") + number(line, "fileKib")) / 1024;
+        return (Measurements.number(line, "anonKib") + Measurements.number(line, "fileKib")) / 1024;
     }
 
-    private static String exit(String rom) {
+    static String exit(String rom) {
         return rom.equals("PORT_WRITES") ? "PIO" : "MMIO";
     }
 
-    private static String compiler(String flags) {
+    static String compiler(String flags) {
         return flags.contains("TieredStopAtLevel") ? "C1 only" : "C1 and C2";
     }
 
@@ -273,6 +220,9 @@ final class Report {
     }
 
     private void plot(String name, String caption, String svg) {
+        if (svg.isEmpty()) {
+            return;
+        }
         plots.put(name, svg);
         String data = Base64.getEncoder().encodeToString(svg.getBytes(StandardCharsets.UTF_8));
         body.append("<figure><img alt=\"")
@@ -282,6 +232,24 @@ final class Report {
                 .append("\"><figcaption>")
                 .append(escape(caption))
                 .append("</figcaption></figure>\n");
+    }
+
+    /** What an emulated host's figures are good for, before any of them. */
+    private void emulatedNote() {
+        body.append("<p class=\"emulated\">").append(escape(EMULATED_NOTE)).append("</p>\n");
+        markdown.append('\n').append(EMULATED_NOTE).append('\n');
+        List<List<String>> rows = new ArrayList<>();
+        for (Ratio ratio : Ratio.all(lines)) {
+            rows.add(List.of(ratio.what(), ratio.which(), ratio.reference(), ratio.runs(), ratio.text()));
+        }
+        if (!rows.isEmpty()) {
+            heading("Ratios");
+            text(
+                    "Holdover's median divided by that of a reference, which was measured by turns with it. Below 1, Holdover is faster.");
+            table(List.of("", "of", "÷", "runs", "ratio"), rows);
+        }
+        heading("Times of the emulated host");
+        text("These times show what the ratios were made from. They say nothing about any other host.");
     }
 
     private void goalTable() {
@@ -296,7 +264,7 @@ final class Report {
     }
 
     private void cold(String benchmark, String title) throws IOException {
-        List<String> names = values("contestant", "benchmark", benchmark);
+        List<String> names = lines.values("contestant", "benchmark", benchmark);
         if (names.isEmpty()) {
             return;
         }
@@ -304,16 +272,16 @@ final class Report {
         Map<String, Sample> spread = new LinkedHashMap<>();
         Plots.Figures bySize = new Plots.Figures();
         List<List<String>> rows = new ArrayList<>();
-        for (String mib : values("mib", "benchmark", benchmark)) {
+        for (String mib : lines.values("mib", "benchmark", benchmark)) {
             for (String name : names) {
                 Object[] which = {"benchmark", benchmark, "mib", mib, "contestant", name};
-                Sample sample = nanos(which);
+                Sample sample = lines.nanos(which);
                 if (mib.equals("256")) {
-                    spread.put(name, Sample.of(lines, is(which), line -> number(line, "nanos") / MILLION));
+                    spread.put(name, lines.sample(line -> Measurements.number(line, "nanos") / MILLION, which));
                 }
                 bySize.add(name, size(mib), sample.median() / MILLION);
-                Sample cpu = Sample.of(lines, is(which), line -> number(line, "cpuNanos"));
-                Sample memory = Sample.of(lines, is(which), Report::ownMemory);
+                Sample cpu = lines.sample(line -> Measurements.number(line, "cpuNanos"), which);
+                Sample memory = lines.sample(Report::ownMemory, which);
                 rows.add(List.of(
                         size(mib),
                         name,
@@ -332,12 +300,12 @@ final class Report {
         plot(
                 benchmark + "-percentiles",
                 title + ", 256 MiB: spawn to first byte, by percentile",
-                Plots.percentiles("ms", spread));
-        if (values("mib", "benchmark", benchmark).size() > 1) {
+                Plots.percentiles(millis, spread));
+        if (lines.values("mib", "benchmark", benchmark).size() > 1) {
             plot(
                     benchmark + "-sizes",
                     title + ": spawn to first byte, medians by RAM size",
-                    Plots.bars("guest RAM", "ms", bySize, false));
+                    Plots.bars("guest RAM", millis, bySize, false));
         }
         table(List.of("RAM", "", "runs", "least ms", "median", "90 %", "greatest", "CPU ms", "MiB"), rows);
     }
@@ -366,7 +334,7 @@ final class Report {
     private void handOvers(
             HandOvers.Way way, String title, String explanation, String plots, String sizesCaption, String partsCaption)
             throws IOException {
-        List<String> sizes = values("mib", "benchmark", way.benchmark());
+        List<String> sizes = lines.values("mib", "benchmark", way.benchmark());
         if (sizes.isEmpty()) {
             return;
         }
@@ -376,8 +344,8 @@ final class Report {
         Plots.Figures stacks = new Plots.Figures();
         List<List<String>> rows = new ArrayList<>();
         for (String mib : sizes) {
-            for (String name : values("contestant", "benchmark", way.benchmark())) {
-                Sample sample = nanos("benchmark", way.benchmark(), "mib", mib, "contestant", name);
+            for (String name : lines.values("contestant", "benchmark", way.benchmark())) {
+                Sample sample = lines.nanos("benchmark", way.benchmark(), "mib", mib, "contestant", name);
                 bySize.add(name, size(mib), sample.median() / MILLION);
                 rows.add(List.of(
                         size(mib),
@@ -389,17 +357,17 @@ final class Report {
                         ms(sample.percentile(100))));
             }
             for (String part : way.parts()) {
-                Sample sample = part(part, "benchmark", way.benchmark(), "mib", mib, "contestant", "Holdover");
+                Sample sample = lines.part(part, "benchmark", way.benchmark(), "mib", mib, "contestant", "Holdover");
                 stacks.add(part, size(mib), sample.median() / MILLION);
             }
         }
-        plot(plots + "-sizes", sizesCaption, Plots.bars("guest RAM", "ms", bySize, false));
-        plot(plots + "-parts", partsCaption, Plots.stacks("guest RAM", "ms", stacks));
+        plot(plots + "-sizes", sizesCaption, Plots.bars("guest RAM", millis, bySize, false));
+        plot(plots + "-parts", partsCaption, Plots.stacks("guest RAM", millis, stacks));
         table(List.of("RAM", "", "runs", "least ms", "median", "90 %", "greatest"), rows);
     }
 
     private void restore() throws IOException {
-        if (values("mib", "benchmark", "RestoreBenchmark").isEmpty()) {
+        if (lines.values("mib", "benchmark", "RestoreBenchmark").isEmpty()) {
             return;
         }
         heading("Restore in a warm process");
@@ -411,7 +379,7 @@ final class Report {
         Plots.Figures byCpus = new Plots.Figures();
         Plots.Figures byRam = new Plots.Figures();
         List<List<String>> rows = new ArrayList<>();
-        for (String mib : values("mib", "benchmark", "RestoreBenchmark")) {
+        for (String mib : lines.values("mib", "benchmark", "RestoreBenchmark")) {
             for (String touched : List.of("false", "true")) {
                 for (String what : WHAT) {
                     double median =
@@ -424,7 +392,7 @@ final class Report {
                 stack(stacks, mib, what);
             }
         }
-        for (String cpus : values("cpus", "benchmark", "RestoreBenchmark")) {
+        for (String cpus : lines.values("cpus", "benchmark", "RestoreBenchmark")) {
             for (String what : WHAT) {
                 byCpus.add(
                         what,
@@ -435,7 +403,7 @@ final class Report {
                 restoreRow(rows, "256", "false", cpus, "FILE");
             }
         }
-        for (String ram : values("ram", "benchmark", "RestoreBenchmark")) {
+        for (String ram : lines.values("ram", "benchmark", "RestoreBenchmark")) {
             for (String what : WHAT) {
                 byRam.add(
                         what,
@@ -446,20 +414,20 @@ final class Report {
                 restoreRow(rows, "256", "false", "1", ram);
             }
         }
-        plot("restore-sizes", "Restore by RAM size, medians", Plots.lines("guest RAM", "ms", bySize));
+        plot("restore-sizes", "Restore by RAM size, medians", Plots.lines("guest RAM", millis, bySize));
         plot(
                 "restore-parts",
                 "The parts of a restore, medians, untouched RAM; left the machine, right the floor",
-                Plots.stacks("guest RAM", "ms", stacks));
-        plot("restore-cpus", "Restore by vCPUs, 256 MiB, medians", Plots.bars("vCPUs", "ms", byCpus, true));
-        plot("restore-ram", "Restore by where RAM is, 256 MiB, medians", Plots.bars("RAM", "ms", byRam, true));
+                Plots.stacks("guest RAM", millis, stacks));
+        plot("restore-cpus", "Restore by vCPUs, 256 MiB, medians", Plots.bars("vCPUs", millis, byCpus, true));
+        plot("restore-ram", "Restore by where RAM is, 256 MiB, medians", Plots.bars("RAM", millis, byRam, true));
         table(
                 List.of("RAM", "in", "pages", "vCPUs", "runs", "Holdover median ms", "90 %", "floor", "90 %", "ratio"),
                 rows);
     }
 
     private Sample restoreSample(String mib, String touched, String cpus, String ram, String contestant) {
-        return nanos(
+        return lines.nanos(
                 "benchmark",
                 "RestoreBenchmark",
                 "mib",
@@ -488,13 +456,13 @@ final class Report {
                     ms(ours.percentile(90)),
                     ms(floor.median()),
                     ms(floor.percentile(90)),
-                    ratio(ours, floor)));
+                    ours.ratioTo(floor)));
         }
     }
 
     private void stack(Plots.Figures stacks, String mib, String what) {
         for (String part : List.of("read", "open", "memslots", "irqchip", "vcpus", "state", "run")) {
-            Sample sample = part(
+            Sample sample = lines.part(
                     part,
                     "benchmark",
                     "RestoreBenchmark",
@@ -513,7 +481,7 @@ final class Report {
     }
 
     private void save() throws IOException {
-        List<String> sizes = values("mib", "benchmark", "SaveBenchmark");
+        List<String> sizes = lines.values("mib", "benchmark", "SaveBenchmark");
         if (sizes.isEmpty()) {
             return;
         }
@@ -524,8 +492,8 @@ final class Report {
         Plots.Figures bySize = new Plots.Figures();
         List<List<String>> rows = new ArrayList<>();
         for (String mib : sizes) {
-            for (String store : values("store", "benchmark", "SaveBenchmark", "mib", mib)) {
-                for (String cpus : values("cpus", "benchmark", "SaveBenchmark", "mib", mib, "store", store)) {
+            for (String store : lines.values("store", "benchmark", "SaveBenchmark", "mib", mib)) {
+                for (String cpus : lines.values("cpus", "benchmark", "SaveBenchmark", "mib", mib, "store", store)) {
                     saveRow(rows, bySize, mib, store, cpus);
                 }
             }
@@ -533,7 +501,7 @@ final class Report {
         plot(
                 "save-stopped",
                 "Save: how long the guest stands still, state on tmpfs, medians by RAM size",
-                Plots.bars("guest RAM", "ms", bySize, true));
+                Plots.bars("guest RAM", millis, bySize, true));
         table(
                 List.of(
                         "RAM",
@@ -550,8 +518,8 @@ final class Report {
 
     private void saveRow(List<List<String>> rows, Plots.Figures bySize, String mib, String store, String cpus) {
         Object[] which = {"benchmark", "SaveBenchmark", "mib", mib, "store", store, "cpus", cpus};
-        Sample ours = part("stopped", and(which, "contestant", "holdover"));
-        Sample floor = part("stopped", and(which, "contestant", "floor"));
+        Sample ours = lines.part("stopped", Measurements.and(which, "contestant", "holdover"));
+        Sample floor = lines.part("stopped", Measurements.and(which, "contestant", "floor"));
         if (store.equals("memory") && cpus.equals("1")) {
             bySize.add("holdover", size(mib), ours.median() / MILLION);
             bySize.add("floor", size(mib), floor.median() / MILLION);
@@ -563,13 +531,14 @@ final class Report {
                 Integer.toString(ours.size()),
                 ms(ours.median()),
                 ms(ours.percentile(90)),
-                ms(nanos(and(which, "contestant", "holdover")).median()),
+                ms(lines.nanos(Measurements.and(which, "contestant", "holdover"))
+                        .median()),
                 ms(floor.median()),
-                ratio(ours, floor)));
+                ours.ratioTo(floor)));
     }
 
     private void exits() throws IOException {
-        if (values("rom", "benchmark", "ExitBenchmark").isEmpty()) {
+        if (lines.values("rom", "benchmark", "ExitBenchmark").isEmpty()) {
             return;
         }
         heading("Exits");
@@ -578,40 +547,44 @@ final class Report {
                         + " KVM_RUN in a loop, from Java too.");
         Plots.Figures figures = new Plots.Figures();
         List<List<String>> rows = new ArrayList<>();
-        for (String rom : values("rom", "benchmark", "ExitBenchmark")) {
-            for (String flags : values("flags", "benchmark", "ExitBenchmark")) {
+        for (String rom : lines.values("rom", "benchmark", "ExitBenchmark")) {
+            for (String flags : lines.values("flags", "benchmark", "ExitBenchmark")) {
                 List<String> row = new ArrayList<>(List.of(exit(rom), compiler(flags)));
                 List<Sample> samples = new ArrayList<>();
                 for (String what : WHAT) {
-                    Sample sample = nanos("benchmark", "ExitBenchmark", "rom", rom, "flags", flags, "contestant", what);
+                    Sample sample =
+                            lines.nanos("benchmark", "ExitBenchmark", "rom", rom, "flags", flags, "contestant", what);
                     samples.add(sample);
                     figures.add(what, exit(rom) + ", " + compiler(flags), sample.median() / 1000);
                     row.add(Long.toString(Math.round(sample.median())));
                 }
-                row.add(ratio(samples.getFirst(), samples.getLast()));
+                row.add(samples.getFirst().ratioTo(samples.getLast()));
                 rows.add(row);
             }
         }
-        plot("exits", "An exit's round trip", Plots.bars("", "µs", figures, true));
-        Sample irqfd = nanos("benchmark", "InterruptBenchmark", "contestant", "irqfd");
-        Sample line = nanos("benchmark", "InterruptBenchmark", "contestant", "line");
+        plot(
+                "exits",
+                "An exit's round trip",
+                Plots.bars("", emulated ? "µs of the emulated host" : "µs", figures, true));
+        Sample irqfd = lines.nanos("benchmark", "InterruptBenchmark", "contestant", "irqfd");
+        Sample line = lines.nanos("benchmark", "InterruptBenchmark", "contestant", "line");
         if (!irqfd.isEmpty() && !line.isEmpty()) {
             rows.add(List.of(
                     "interrupt by irqfd, to the exit it causes; beside: by KVM_IRQ_LINE",
                     compiler(""),
                     Long.toString(Math.round(irqfd.median())),
                     Long.toString(Math.round(line.median())),
-                    ratio(irqfd, line)));
+                    irqfd.ratioTo(line)));
         }
         table(List.of("", "compilers", "Holdover ns", "floor ns", "ratio"), rows);
     }
 
     private void state() {
         List<List<String>> rows = new ArrayList<>();
-        for (String cpus : values("cpus", "benchmark", "StateBenchmark")) {
+        for (String cpus : lines.values("cpus", "benchmark", "StateBenchmark")) {
             for (String what : List.of("encode", "check", "decode")) {
-                Sample ours = nanos("benchmark", "StateBenchmark", "cpus", cpus, "contestant", what);
-                Sample floor = nanos("benchmark", "StateBenchmark", "cpus", cpus, "contestant", what + "Floor");
+                Sample ours = lines.nanos("benchmark", "StateBenchmark", "cpus", cpus, "contestant", what);
+                Sample floor = lines.nanos("benchmark", "StateBenchmark", "cpus", cpus, "contestant", what + "Floor");
                 rows.add(List.of(
                         what,
                         cpus,
@@ -639,7 +612,7 @@ final class Report {
             } else if (entry.getKey().equals("busyShare")) {
                 rows.add(List.of(
                         "cold starts on a machine that was not idle",
-                        Math.round(100 * number(host, "busyShare")) + " %"));
+                        Math.round(100 * Measurements.number(host, "busyShare")) + " %"));
             } else {
                 rows.add(List.of(entry.getKey(), String.valueOf(entry.getValue())));
             }
@@ -650,7 +623,11 @@ final class Report {
     void write(Path directory) throws IOException {
         body.setLength(0);
         markdown.setLength(0);
-        goalTable();
+        if (emulated) {
+            emulatedNote();
+        } else {
+            goalTable();
+        }
         cold("ColdRestore", "Cold restore");
         cold("ColdStart", "Cold start");
         handOvers();
@@ -659,6 +636,7 @@ final class Report {
         exits();
         state();
         hostTable();
+        String title = emulated ? "Holdover: benchmarks in an emulated host" : "Holdover: benchmarks";
         String page = """
                 <!doctype html>
                 <html lang="en"><head><meta charset="utf-8"><title>Holdover: benchmarks</title>
@@ -670,10 +648,11 @@ final class Report {
                 img { width: 920px; max-width: 100%; }
                 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
                 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #eaeef2; vertical-align: top; }
+                .emulated { background: #fff8c5; border: 1px solid #d4a72c; border-radius: 6px; padding: .7rem 1rem; font-weight: 600; }
                 td { overflow-wrap: anywhere; } th { color: #57606a; font-weight: 600; }
                 </style></head><body>
                 <h1>Holdover: benchmarks</h1>
-                """ + body + "</body></html>\n";
+                """.replace("Holdover: benchmarks", title) + body + "</body></html>\n";
         Files.writeString(directory.resolve("index.html"), page);
         Files.writeString(directory.resolve("results.md"), markdown.toString().stripLeading());
         for (Map.Entry<String, String> plot : plots.entrySet()) {
@@ -681,9 +660,16 @@ final class Report {
         }
     }
 
-    /** The goals, for a terminal. */
+    /** The goals, or of an emulated host the ratios, for a terminal. */
     String text() {
         StringBuilder text = new StringBuilder();
+        if (emulated) {
+            text.append(EMULATED_NOTE).append('\n');
+            for (Ratio ratio : Ratio.all(lines)) {
+                text.append(ratio.line()).append('\n');
+            }
+            return text.toString();
+        }
         for (Goal goal : goals()) {
             text.append(goal.what())
                     .append(": ")

@@ -3,6 +3,7 @@ package dev.holdover.benchmarks;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Predicate;
@@ -62,6 +63,18 @@ final class Sample {
 
     double least() {
         return percentile(0);
+    }
+
+    /** For people: the ratio of medians, with its range over the rounds; a dash if one of the two is empty. */
+    String ratioTo(Sample reference) {
+        if (isEmpty() || reference.isEmpty()) {
+            return "–";
+        }
+        double[] range = ratios(reference);
+        String median = String.format(Locale.ROOT, "%.2f", median() / reference.median());
+        return range[1] == 0 || rounds.size() == 1
+                ? median
+                : median + String.format(Locale.ROOT, " (rounds %.2f to %.2f)", range[0], range[1]);
     }
 
     /** Median through median, round by round where rounds have several figures: the least and the greatest of them. */

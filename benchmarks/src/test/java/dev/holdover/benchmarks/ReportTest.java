@@ -102,6 +102,42 @@ class ReportTest {
     }
 
     @Test
+    void makesAPageWhereAContestantWasLeftOut() throws IOException {
+        List<Map<String, Object>> lines = List.of(
+                line("benchmark", "HandOver", "contestant", "QEMU 7", "round", 0, "mib", 256, "nanos", 1000L),
+                restore("floor", 0, 1000L));
+        new Report(lines, Map.of()).write(dir);
+        assertThat(dir.resolve("index.html")).content().contains("QEMU 7");
+        assertThat(dir.resolve("handover-parts.svg")).doesNotExist();
+    }
+
+    @Test
+    void whatAnEmulatedHostGivesIsMarkedAndHasRatiosFirst() throws IOException {
+        Report report = new Report(sample(), Map.of(Host.EMULATED, "software"));
+        report.write(dir);
+        String page = Files.readString(dir.resolve("index.html"));
+        assertThat(page)
+                .contains("<title>Holdover: benchmarks in an emulated host</title>", "times mean nothing")
+                .doesNotContain("Goals");
+        assertThat(page.indexOf("<h2>Ratios</h2>"))
+                .isPositive()
+                .isLessThan(page.indexOf("<h2>Times of the emulated host</h2>"));
+        assertThat(Files.readString(dir.resolve("results.md"))).contains("times mean nothing");
+        String plot = Files.readString(dir.resolve("restore-parts.svg"));
+        new Report(sample(), Map.of()).write(dir);
+        // Text is drawn as outlines.
+        assertThat(dir.resolve("restore-parts.svg").toFile())
+                .as("the unit on the axis")
+                .content()
+                .isNotEqualTo(plot);
+        assertThat(report.text())
+                .startsWith("Measured in an emulated host: times mean nothing")
+                .contains("restore in a warm process, 256 MiB, untouched, 1 vCPU, RAM in file ÷ its system calls: ")
+                .contains("cold restore, Holdover, 256 MiB ÷ QEMU <7>: 2.00")
+                .doesNotContain("goal", " ms");
+    }
+
+    @Test
     void aPercentileIsTheNearestFigure() {
         List<Map<String, Object>> lines = new ArrayList<>();
         for (int i = 100; i >= 0; i--) {
