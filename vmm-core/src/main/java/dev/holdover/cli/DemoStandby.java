@@ -34,14 +34,34 @@ final class DemoStandby implements AutoCloseable {
 
     private boolean ended;
 
-    private DemoStandby(Path dir) throws IOException {
-        this.dir = dir;
-        this.socket = dir.resolve("standby");
+    private DemoStandby() throws IOException {
         synchronized (this) { // a signal waits until there is a process to end
-            Runtime.getRuntime().addShutdownHook(onSignal);
-            this.process = new ProcessBuilder(command(socket))
+            try {
+                Runtime.getRuntime().addShutdownHook(onSignal);
+            } catch (IllegalStateException e) {
+                awaitExit();
+            }
+            dir = Files.createTempDirectory("holdover-demo");
+            socket = dir.resolve("standby");
+            process = start(dir, socket);
+        }
+    }
+
+    private static Process start(Path dir, Path socket) throws IOException {
+        try {
+            return new ProcessBuilder(command(socket))
                     .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                     .start();
+        } catch (IOException e) {
+            Files.deleteIfExists(dir);
+            throw e;
+        }
+    }
+
+    /** A signal is ending this process: nothing more is to be said or made. */
+    private static void awaitExit() {
+        while (true) {
+            LockSupport.park();
         }
     }
 
@@ -51,7 +71,7 @@ final class DemoStandby implements AutoCloseable {
      * @throws VmmException why it does not start: what it says itself
      */
     static DemoStandby start() throws IOException, InterruptedException {
-        DemoStandby standby = new DemoStandby(Files.createTempDirectory("holdover-demo"));
+        DemoStandby standby = new DemoStandby();
         try {
             standby.awaitReady();
             return standby;
@@ -137,7 +157,7 @@ final class DemoStandby implements AutoCloseable {
     }
 
     private synchronized void end() {
-        if (ended) {
+        if (ended || process == null) { // null if it could not be started
             return;
         }
         ended = true;
@@ -160,9 +180,7 @@ final class DemoStandby implements AutoCloseable {
         try {
             Runtime.getRuntime().removeShutdownHook(onSignal);
         } catch (IllegalStateException e) {
-            while (true) {
-                LockSupport.park();
-            }
+            awaitExit();
         }
     }
 }
