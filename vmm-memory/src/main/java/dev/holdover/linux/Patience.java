@@ -7,8 +7,8 @@ import java.util.zip.CRC32C;
  * How many times longer than on a usual host this process waits before it treats another one as hung. Every time limit of
  * the project is a base limit, which holds on a usual host, times this factor.
  *
- * <p>The factor is {@value #VARIABLE} of the environment if that is set, else it is measured: 1 on a usual host, up to 20
- * on a slow one. It is measured once, when the process first needs a limit: that takes some microseconds on a usual host, a
+ * <p>The factor is {@value #VARIABLE} of the environment if that is set, else it is measured: 1 on a usual host, from 4 to
+ * 20 on a slow one. It is measured once, when the process first needs a limit: that takes some microseconds on a usual host, a
  * few milliseconds on a slow one, beside the time to load two classes. VMMs of one host come to the same factor, so that
  * the limits of two that speak with each other keep their order.
  *
@@ -30,8 +30,7 @@ public final class Patience {
     static final double MAX_MEASURED = 20;
 
     // CRC32C is a stub of hand-written machine code, whether its caller is interpreted or compiled, so the time does
-    // not
-    // depend on what the JVM has compiled. Its instructions are the ones that an emulator of processors is slowest at:
+    // not depend on what the JVM has compiled. Its instructions are the ones that an emulator of processors is slowest at:
     // 4 KiB take 0.2 µs on a server processor of 2.6 GHz, 0.5 µs on a slow one, and 27 µs in QEMU's TCG on the former,
     // whose other work is 7 (arithmetic) to 60 times (class loading) slower.
     private static final int BYTES = 4096;
