@@ -3,14 +3,8 @@ package dev.holdover.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Patience;
+import java.io.EOFException;
 import java.io.IOException;
-import java.net.StandardProtocolFamily;
-import java.net.UnixDomainSocketAddress;
-import java.nio.ByteBuffer;
-import java.nio.channels.SelectionKey;
-import java.nio.channels.Selector;
-import java.nio.channels.SocketChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,17 +17,12 @@ final class ChildVmm {
 
     private final Path errors;
     private final Process process;
-    private final SocketChannel channel;
-    private final Selector selector;
-    private final StringBuilder received = new StringBuilder();
+    private final ControlClient client;
 
-    private ChildVmm(Path errors, Process process, SocketChannel channel) throws IOException {
+    private ChildVmm(Path errors, Process process, ControlClient client) {
         this.errors = errors;
         this.process = process;
-        this.channel = channel;
-        channel.configureBlocking(false);
-        this.selector = Selector.open();
-        channel.register(selector, SelectionKey.OP_READ);
+        this.client = client;
     }
 
     /** Starts it with `--control` added, and negotiates. */
@@ -49,26 +38,20 @@ final class ChildVmm {
                 .redirectErrorStream(true)
                 .start();
         try {
-            ChildVmm vmm = new ChildVmm(errors, process, connect(control, process, errors));
-            assertThat(vmm.line()).contains("QMP");
-            vmm.ask("{'execute': 'qmp_capabilities'}");
-            return vmm;
+            return new ChildVmm(errors, process, connect(control, process, errors));
         } catch (IOException | InterruptedException | RuntimeException | Error e) {
             process.destroyForcibly();
             throw e;
         }
     }
 
-    private static SocketChannel connect(Path control, Process process, Path errors)
+    private static ControlClient connect(Path control, Process process, Path errors)
             throws IOException, InterruptedException {
         long start = System.nanoTime();
         while (true) {
-            SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
             try {
-                channel.connect(UnixDomainSocketAddress.of(control));
-                return channel;
+                return ControlClient.connect(control);
             } catch (IOException e) {
-                channel.close();
                 boolean late = System.nanoTime() - start > MOST_NANOS;
                 if (late || !process.isAlive()) {
                     throw new AssertionError("no control socket: " + Files.readString(errors), e);
@@ -78,42 +61,18 @@ final class ChildVmm {
         }
     }
 
-    private String line() throws IOException {
-        long deadline = System.nanoTime() + MOST_NANOS;
-        ByteBuffer buffer = ByteBuffer.allocate(65536);
-        int end;
-        while ((end = received.indexOf("\r\n")) < 0) {
-            long left = (deadline - System.nanoTime()) / 1_000_000;
-            assertThat(left).as("milliseconds left to wait for an answer").isPositive();
-            selector.select(left);
-            selector.selectedKeys().clear();
-            int n = channel.read(buffer.clear());
-            if (n < 0) {
-                throw new IOException("the VMM closed its control socket: " + Files.readString(errors));
-            }
-            received.append(new String(buffer.array(), 0, n, StandardCharsets.UTF_8));
-        }
-        String line = received.substring(0, end);
-        received.delete(0, end + 2);
-        return line;
-    }
-
     /** Sends a request and does not wait for what comes of it. */
     void send(String request) throws IOException {
-        ByteBuffer bytes = ByteBuffer.wrap((request + "\n").getBytes(StandardCharsets.UTF_8));
-        while (bytes.hasRemaining()) {
-            channel.write(bytes);
-        }
+        client.send(request);
     }
 
     /** The reply to a request, without the events before it. */
     String ask(String request) throws IOException {
-        send(request);
-        String line = line();
-        while (line.contains("\"event\": ")) {
-            line = line();
+        try {
+            return client.ask(request);
+        } catch (EOFException e) {
+            throw new IOException(e.getMessage() + ": " + Files.readString(errors), e);
         }
-        return line;
     }
 
     /** Prepares a save that leaves RAM where it is. */
@@ -156,7 +115,6 @@ final class ChildVmm {
     /** Kills it, if it lives, and lets go of its socket. */
     void end() throws IOException, InterruptedException {
         kill();
-        selector.close();
-        channel.close();
+        client.close();
     }
 }
