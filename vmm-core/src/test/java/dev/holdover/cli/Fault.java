@@ -3,8 +3,11 @@ package dev.holdover.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -33,18 +36,46 @@ enum Fault {
         return this == KILL || this == TERM;
     }
 
-    /** Lets a process meet it, if it is one of those that a process meets by itself, and if the process is still there. */
-    void meet(Process process, Random random) throws IOException, InterruptedException {
+    /** Lets a process meet it, if it is one that a process meets by itself and the process is still there. */
+    void meet(Process process, Random random) throws Exception {
+        begin(process);
+        end(process, random);
+    }
+
+    /** The first half of {@link #meet}: a process that it stops stands when this returns. */
+    void begin(Process process) throws Exception {
         switch (this) {
             case KILL -> process.destroyForcibly();
             case TERM -> process.destroy();
             case STOP -> {
                 signal("-STOP", process);
-                TimeUnit.MILLISECONDS.sleep(random.nextInt(MOST_STOPPED_MILLIS));
-                signal("-CONT", process);
+                Vmms.await("the process stops", () -> !process.isAlive() || stands(process));
             }
             case NO_DESCRIPTORS -> limit(process, Integer.toString(openDescriptors(process)));
             case NO_SPACE, HANG_UP, TWICE -> throw new IllegalArgumentException(name() + " is the trial's own");
+        }
+    }
+
+    /** The other half: after a while, a process that was stopped goes on. */
+    void end(Process process, Random random) throws Exception {
+        if (this == STOP) {
+            TimeUnit.MILLISECONDS.sleep(random.nextInt(MOST_STOPPED_MILLIS));
+            signal("-CONT", process);
+        }
+    }
+
+    /** Each of its threads: the others run on until the one that got the signal sees it. */
+    private static boolean stands(Process process) throws IOException {
+        try (DirectoryStream<Path> threads = Files.newDirectoryStream(Path.of("/proc/" + process.pid() + "/task"))) {
+            for (Path thread : threads) {
+                String stat = Files.readString(thread.resolve("stat"), StandardCharsets.ISO_8859_1);
+                if (stat.charAt(stat.lastIndexOf(')') + 2) != 'T') { // proc_pid_stat(5)
+                    return false;
+                }
+            }
+            return true;
+        } catch (NoSuchFileException | NotDirectoryException e) {
+            return false; // a thread, or the process, has ended meanwhile
         }
     }
 

@@ -4,9 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.concurrent.Callable;
 
 /** A guest is handed over to a VMM that stands by; one of both, or the client, meets a fault. */
 final class HandOverTrial extends Trial {
+    /** Offer, Accept, State, Running. */
+    private static final int MESSAGES = 4;
+
     HandOverTrial(Path dir, long seed) throws IOException {
         super(dir, seed);
     }
@@ -18,28 +22,34 @@ final class HandOverTrial extends Trial {
         long span;
         try (ControlClient client = connect(outgoing, "control")) {
             long start = System.nanoTime();
-            order(client, 1);
+            order(client, "standby1");
             Vmms.exitCode(outgoing); // a first one that meets nothing: how long it takes
             span = System.nanoTime() - start;
         }
         awaitLetters(incoming);
         outgoing = incoming;
         incoming = standBy(2);
-        ControlClient client = connect(outgoing, "control");
-        order(client, 2);
-        letPass(span);
-        if (fault == Fault.HANG_UP) {
-            client.close();
-        } else if (fault != null) {
-            fault.meet(victim == Victim.VMM ? outgoing : incoming, random);
-        }
-        if (fault != null && fault.ends()) {
-            Vmms.exitCode(victim == Victim.VMM ? outgoing : incoming);
-        }
         Process first = outgoing;
         Process second = incoming;
+        Process met = victim == Victim.VMM ? first : second;
         // The order has come to its end when one of both has ended, or the outgoing side says that it failed.
-        Vmms.await("the end of the hand-over", () -> !first.isAlive() || !second.isAlive() || hasFailed(first));
+        Callable<Boolean> ended = () -> !first.isAlive() || !second.isAlive() || hasFailed(first);
+        ControlClient client = connect(outgoing, "control");
+        if (fault == Fault.HANG_UP || random.nextBoolean()) {
+            order(client, "standby2");
+            letPass(span);
+            if (fault == Fault.HANG_UP) {
+                client.close();
+            } else if (fault != null) {
+                fault.meet(met, random);
+            }
+        } else {
+            atAMessage(client, fault, met, ended);
+        }
+        if (fault != null && fault.ends()) {
+            Vmms.exitCode(met);
+        }
+        Vmms.await("the end of the hand-over", ended);
         if (!writes()) {
             assertThat(fault != null && fault.ends()).as("the guest is lost").isTrue();
             if (victim == Victim.STANDBY) {
@@ -73,9 +83,37 @@ final class HandOverTrial extends Trial {
         return process;
     }
 
-    private void order(ControlClient client, int number) throws IOException {
+    private void order(ControlClient client, String socket) throws IOException {
         client.ask("{'execute': 'migrate-set-parameters', 'arguments': {'mode': 'cpr-transfer'}}");
-        client.send("{'execute': 'migrate', 'arguments': {'uri': 'unix:" + dir.resolve("standby" + number) + "'}}");
+        client.send("{'execute': 'migrate', 'arguments': {'uri': 'unix:" + dir.resolve(socket) + "'}}");
+    }
+
+    /** The instant is one between two messages of both sides: where the guest changes hands there are no others. */
+    private void atAMessage(ControlClient client, Fault fault, Process met, Callable<Boolean> ended) throws Exception {
+        boolean late = random.nextBoolean();
+        try (Line line = new Line(dir.resolve("line").toString())) {
+            order(client, "line");
+            line.connect(dir.resolve("standby2").toString());
+            line.pass(
+                    1 + random.nextInt(MESSAGES),
+                    new Line.Disturbance() {
+                        @Override
+                        public void begin() throws Exception {
+                            if (!late) {
+                                fault.begin(met);
+                            }
+                        }
+
+                        @Override
+                        public void end() throws Exception {
+                            if (late) {
+                                fault.begin(met);
+                            }
+                            fault.end(met, random);
+                        }
+                    },
+                    ended);
+        }
     }
 
     private boolean hasFailed(Process vmm) throws Exception {

@@ -50,10 +50,10 @@ final class HeldGuest {
     }
 
     /** Gives the order to turn the generation, and does not wait for it. What comes of it is true if it was turned. */
-    CompletableFuture<Boolean> update() {
+    CompletableFuture<Boolean> update(LuodControl.Progress progress) {
         return CompletableFuture.supplyAsync(() -> {
             try (LuodControl control = new LuodControl(socket)) {
-                control.kexec(false, (id, step) -> {});
+                control.kexec(false, progress);
                 return true;
             } catch (VmmException e) {
                 return false;
@@ -69,7 +69,7 @@ final class HeldGuest {
     /** Turns the generation and waits for the VMM's end. Returns how long that took, in nanoseconds. */
     long turn() throws Exception {
         long start = System.nanoTime();
-        assertThat(update().get()).isTrue();
+        assertThat(update((id, step) -> {}).get()).isTrue();
         assertThat(Vmms.exitCode(vmm)).as(trial.said(vmm)).isZero();
         return System.nanoTime() - start;
     }

@@ -12,6 +12,9 @@ final class UpdateTrial extends Trial {
     /** About as long as it takes on a usual host, and a restart of a JVM. */
     private static final long UPDATE_NANOS = 60_000_000L;
 
+    /** PREPARING, PREPARED, PRESERVING, READY. */
+    private static final int STEPS = 4;
+
     private static final long PROGRAM_NANOS = 700_000_000L;
 
     UpdateTrial(Path dir, long seed) throws IOException {
@@ -27,16 +30,42 @@ final class UpdateTrial extends Trial {
             fault.meet(luoctl, random);
             Vmms.exitCode(luoctl);
         } else {
-            CompletableFuture<Boolean> update = guest.update();
-            letPass(UPDATE_NANOS);
-            if (fault != null) {
-                fault.meet(victim == Victim.VMM ? guest.vmm : guest.luod, random);
+            Process met = victim == Victim.VMM ? guest.vmm : guest.luod;
+            if (random.nextBoolean()) {
+                CompletableFuture<Boolean> update = guest.update((id, step) -> {});
+                letPass(UPDATE_NANOS);
+                fault.meet(met, random);
+                update.get(Vmms.PATIENCE_SECONDS * 2L, TimeUnit.SECONDS);
+            } else {
+                atAStep(guest, fault, met);
             }
-            update.get(Vmms.PATIENCE_SECONDS * 2L, TimeUnit.SECONDS);
         }
         if (fault == Fault.NO_DESCRIPTORS) {
             Fault.lift(victim == Victim.VMM ? guest.vmm : guest.luod);
         }
+        return settled(guest, victim, fault);
+    }
+
+    /** The instant is the one in which luod says how far the VMM has come. */
+    private void atAStep(HeldGuest guest, Fault fault, Process met) throws Exception {
+        int[] left = {random.nextInt(STEPS)};
+        Exception[] failure = new Exception[1];
+        CompletableFuture<Boolean> update = guest.update((id, step) -> {
+            if (left[0]-- == 0) {
+                try {
+                    fault.meet(met, random);
+                } catch (Exception e) {
+                    failure[0] = e;
+                }
+            }
+        });
+        update.get(Vmms.PATIENCE_SECONDS * 2L, TimeUnit.SECONDS);
+        if (failure[0] != null) {
+            throw failure[0];
+        }
+    }
+
+    private Outcome settled(HeldGuest guest, Victim victim, Fault fault) throws Exception {
         // A luod that SIGTERM ends waits for the guests that it has.
         boolean[] kept = new boolean[1];
         boolean[] writes = new boolean[1];
