@@ -24,11 +24,10 @@ newest_in_cache() { # DIRECTORY-PATTERN
 
 # Each of these sets where lab/setup left something, and fails if it is not there.
 
-# LAB_QEMU: the mended one if it was built, else the system's. QEMU_MENDED tells which.
+# LAB_QEMU: the mended one if it was built, else the system's.
 find_qemu() {
     local qemu
     qemu=$(newest_in_cache "qemu-*-$QEMU_KEY")
-    QEMU_MENDED=${qemu:+1}
     LAB_QEMU=${qemu:+$CACHE/$qemu/}qemu-system-x86_64
     command -v "$LAB_QEMU" >/dev/null
 }
@@ -73,4 +72,13 @@ die() { # EXIT-CODE SENTENCE
     shift
     printf 'lab: %s\n' "$*" >&2
     exit "$code"
+}
+
+# How many emulated hosts of a size may run at once: each keeps a processor busy. LAB_JOBS says another number of processors.
+lab_jobs() { # MEMORY, as 3G
+    local free jobs=${LAB_JOBS:-$(nproc)}
+    [[ $jobs =~ ^[1-9][0-9]?$ ]] || die 2 "LAB_JOBS must be a number from 1 to 99, not '$jobs'"
+    free=$(awk '/^MemAvailable:/ { print int($2 / 1048576) }' /proc/meminfo)
+    [ $((jobs * ${1%G})) -le "$free" ] || jobs=$((free / ${1%G}))
+    echo $((jobs > 1 ? jobs : 1))
 }

@@ -14,5 +14,5 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @Target({ElementType.TYPE, ElementType.METHOD})
 @Retention(RetentionPolicy.RUNTIME)
 @Tag("kvm")
-@ExtendWith(KvmCondition.class)
+@ExtendWith({ShareCondition.class, KvmCondition.class})
 public @interface NeedsKvm {}
