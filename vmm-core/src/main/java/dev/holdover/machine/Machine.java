@@ -477,7 +477,11 @@ public final class Machine implements AutoCloseable {
         told = state;
         if (from != told) {
             for (MachineListener listener : listeners) {
-                listener.changed(from, told);
+                try {
+                    listener.changed(from, told);
+                } catch (RuntimeException | Error e) {
+                    System.err.println("vmm: a client may not know that the guest is " + told + " now: " + e);
+                }
             }
         }
     }

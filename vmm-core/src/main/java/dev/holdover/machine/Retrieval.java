@@ -2,6 +2,7 @@ package dev.holdover.machine;
 
 import dev.holdover.boot.MemoryMap;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.Session;
 import dev.holdover.liveupdate.Tokens;
 import dev.holdover.memory.FdSets;
@@ -152,19 +153,31 @@ public final class Retrieval {
         return Ram.adopt(config, fds, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
     }
 
-    /** Lets the guest run, and returns when it has; then the session may be finished. False if it ended instead. */
+    /**
+     * Lets the guest run, and returns when it has; then the session may be finished. False if it ended instead.
+     *
+     * @throws VmmException why it does not run; once it does, what fails is told and nothing is thrown
+     */
     public boolean run() {
         machine.resume();
-        boolean entered = machine.awaitEntered();
-        machine.devices.settle();
-        timeline.add(machine.stamp(Phase.RUNNING));
-        machine.setTimeline(timeline);
-        return entered;
+        try {
+            boolean entered = machine.awaitEntered();
+            machine.devices.settle();
+            stamp(Phase.RUNNING);
+            return entered;
+        } catch (RuntimeException | Error e) {
+            System.err.println("vmm: the guest runs; what should follow that has failed: " + e);
+            return true;
+        }
     }
 
     /** The session is finished. */
     public void finished() {
-        timeline.add(machine.stamp(Phase.FINISHED));
+        stamp(Phase.FINISHED);
+    }
+
+    private void stamp(Phase phase) {
+        timeline.add(machine.stamp(phase));
         machine.setTimeline(timeline);
     }
 }
