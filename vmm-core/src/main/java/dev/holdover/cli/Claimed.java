@@ -84,7 +84,7 @@ final class Claimed {
                 }
             }
             if (restored.runs()) {
-                finish(restored.retrieval());
+                finish(restored);
             }
             leaving.runs(restored.socket(), restored.machine(), restored.liveUpdate());
             // If it crashed at once, what is left of it stays in the session.
@@ -104,6 +104,11 @@ final class Claimed {
         try {
             Retrieval retrieval = new Retrieval(session, agent.stamps());
             machine = retrieval.machine(override, fdsets);
+            if (machine.startsPaused() && control == null && !isAlone(agent)) {
+                throw new VmmException(
+                        "the guest " + name + " was paused when it was preserved, and nobody could let it"
+                                + " run: give --control PATH, then cont does");
+            }
             LiveUpdate liveUpdate = new LiveUpdate(machine, agent, name);
             socket = control == null ? null : ControlSocket.open(control, fdsets, machine, liveUpdate);
             leaving.hold();
@@ -123,13 +128,18 @@ final class Claimed {
     }
 
     /** The guest runs: a session that cannot be finished costs the next update at most. */
-    private void finish(Retrieval retrieval) {
+    private void finish(Restored restored) {
+        boolean paused = restored.machine().startsPaused();
         try {
             agent.finish(name, session);
-            retrieval.finished();
-            System.err.println("vmm restore: the guest " + name + " goes on");
+            restored.retrieval().finished();
+            System.err.println("vmm restore: "
+                    + (paused
+                            ? Running.stays(control == null ? "SOCKET" : control)
+                            : "the guest " + name + " goes on"));
         } catch (RuntimeException | Error e) {
-            System.err.println("vmm restore: the guest " + name + " goes on, but " + agent.name()
+            System.err.println("vmm restore: the guest " + name + (paused ? " is here" : " goes on") + ", but "
+                    + agent.name()
                     + " may believe that it still waits: " + Running.reason(e)
                     + (agent instanceof LuodAgent ? "; before the next update say ./vmm luoctl discard " + name : ""));
         }

@@ -59,7 +59,11 @@ final class Running {
         try {
             leaving = Leaving.hook();
             leaving.runs(socket, machine, liveUpdate);
-            machine.resume();
+            if (machine.startsPaused()) {
+                System.err.println(command + ": " + stays(control));
+            } else {
+                machine.resume();
+            }
         } catch (RuntimeException | Error e) {
             try (machine;
                     liveUpdate;
@@ -95,6 +99,14 @@ final class Running {
             System.err.println(command + ": " + (name.isEmpty() ? "" : name + ": ") + crashed.why());
         }
         return end.exitCode();
+    }
+
+    /** What is to be known of a guest that is paused, as it was when its state was taken. */
+    static String stays(String control) {
+        return "the guest was paused when its state was taken, and stays so: "
+                + (control == null
+                        ? "cont on a control socket lets it run, so end this VMM and restore it again with --control PATH"
+                        : "./vmm ctl " + control + " cont lets it run");
     }
 
     private static void start(LiveUpdate liveUpdate, String command) {

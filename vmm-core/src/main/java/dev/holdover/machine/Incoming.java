@@ -42,6 +42,7 @@ public final class Incoming implements AutoCloseable {
             FIRMWARE,
             VmSection.TYPE,
             VcpuSection.TYPE,
+            RunStateSection.TYPE,
             Uart16550State.SECTION,
             AcpiPmState.SECTION,
             I8042State.SECTION,
@@ -76,6 +77,7 @@ public final class Incoming implements AutoCloseable {
     private final MachineConfig config;
     private final List<VcpuSection.Contents> vcpus = new ArrayList<>();
     private final VmState vm;
+    private final boolean paused;
 
     /**
      * Opens a state and reads all of it but the devices.
@@ -146,6 +148,11 @@ public final class Incoming implements AutoCloseable {
                 throw refused("it has " + sections + " vCPU sections for " + config.cpus() + " vCPUs");
             }
             this.vm = VmSection.read(state.section(VmSection.TYPE, 0).input());
+            SectionView runState = state.findSection(RunStateSection.TYPE, 0);
+            this.paused = runState != null;
+            if (paused) {
+                RunStateSection.read(runState.input());
+            }
         } catch (RuntimeException e) {
             state.close();
             throw e;
@@ -176,6 +183,11 @@ public final class Incoming implements AutoCloseable {
         }
         return config.withRam(
                 new RamConfig(RamConfig.Backend.ANONYMOUS, ram.size(), null, false, 0, ram.thp(), ram.prefault()));
+    }
+
+    /** Whether its guest was paused, by a user and not by the save alone: it stays so until somebody lets it run. */
+    boolean isPaused() {
+        return paused;
     }
 
     boolean isOfSession() {

@@ -110,6 +110,7 @@ public final class Machine implements AutoCloseable {
     /** What it was made by: its first run ends that. */
     private final FlightPhases.Operation origin;
 
+    private final boolean startsPaused;
     private boolean ranBefore;
     private RunState state = RunState.PRELAUNCH;
     /** The state that the listeners know of. */
@@ -186,6 +187,7 @@ public final class Machine implements AutoCloseable {
     private Machine(
             MachineConfig config, FdSets fdsets, Incoming incoming, Ram handedRam, List<Part> parts, HeldDevices held) {
         this.config = config;
+        this.startsPaused = incoming != null && incoming.isPaused();
         boolean complete = parts == null;
         this.origin = !complete
                 ? FlightPhases.Operation.HAND_OVER
@@ -456,6 +458,22 @@ public final class Machine implements AutoCloseable {
         return vcpus.getFirst().awaitEntered(Patience.host().millis(ENTERED_MILLIS));
     }
 
+    /** Whether it has the state of a guest that was paused when that was taken, and that nobody has let run since. */
+    public boolean startsPaused() {
+        return startsPaused;
+    }
+
+    /**
+     * Makes the guest this machine's, paused: the state that it has is one of the past from then on. As {@link #resume},
+     * but nothing runs.
+     */
+    synchronized void take() {
+        if (state == RunState.PRELAUNCH && !closed) {
+            raiseGeneration();
+            change(RunState.PAUSED);
+        }
+    }
+
     /** Where the machine is in its life. Any thread. */
     public synchronized RunState state() {
         return state;
@@ -609,6 +627,13 @@ public final class Machine implements AutoCloseable {
         }
     }
 
+    /** A guest whose state somebody may have restored by now goes nowhere else. */
+    void requireNotSaved() {
+        if (state == RunState.SAVED) {
+            throw new VmmException("Can't migrate the vm that was paused due to previous migration");
+        }
+    }
+
     /** Gives RAM an identity in which no guest has run yet. */
     void requireIdentity() {
         if (ramIdentity == null) {
@@ -637,9 +662,7 @@ public final class Machine implements AutoCloseable {
     }
 
     private synchronized SaveReport save(String path, Fd file, SaveOptions options) {
-        if (state == RunState.SAVED) {
-            throw new VmmException("Can't migrate the vm that was paused due to previous migration");
-        }
+        requireNotSaved();
         if (closed || state == RunState.HANDED_OVER) {
             throw new VmmException("can't save to " + path + ": the guest has "
                     + (closed ? "ended" : "been handed over to another VMM"));
@@ -653,7 +676,7 @@ public final class Machine implements AutoCloseable {
             requireIdentity(); // of a guest that has not run yet
         }
         SavePlan plan = new SavePlan(config, ram, ramIdentity, options);
-        StateDraft draft = new StateDraft(this, plan);
+        StateDraft draft = new StateDraft(this, plan, !ran);
         StateImage image = draft.build();
         try (StateTarget target = file == null ? FileTarget.create(path, image.size()) : FdTarget.of(file);
                 PageWriter pages = new PageWriter(target, image)) {
@@ -722,6 +745,9 @@ public final class Machine implements AutoCloseable {
     public HandOverReport handOver(String path, SocketFile control) {
         SavePlan.requireShared(config.ram());
         requirePassable();
+        synchronized (this) {
+            requireNotSaved();
+        }
         try (HandOverConnection peer = HandOverConnection.connect(path)) {
             Rehearsal.upTo(REHEARSALS, Rehearsal.Side.OUTGOING);
             return new HandOver(this, peer).run(control);

@@ -154,11 +154,16 @@ public final class Retrieval {
     }
 
     /**
-     * Lets the guest run, and returns when it has; then the session may be finished. False if it ended instead.
+     * Lets the guest run, and returns when it has; then the session may be finished. False if it ended instead. One that
+     * was paused is this machine's then, and stays paused.
      *
      * @throws VmmException why it does not run; once it does, what fails is told and nothing is thrown
      */
     public boolean run() {
+        if (machine.startsPaused()) {
+            machine.take();
+            return true;
+        }
         machine.resume();
         try {
             boolean entered = machine.awaitEntered();

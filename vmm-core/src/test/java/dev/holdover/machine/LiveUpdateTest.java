@@ -67,10 +67,14 @@ class LiveUpdateTest {
         final LiveUpdate liveUpdate;
 
         Participant(Machine machine, LuodAgent agent, String id) {
-            this.machine = machine;
-            this.liveUpdate = new LiveUpdate(machine, agent, id);
+            this(machine, new LiveUpdate(machine, agent, id));
             machine.resume();
             liveUpdate.start();
+        }
+
+        Participant(Machine machine, LiveUpdate liveUpdate) {
+            this.machine = machine;
+            this.liveUpdate = liveUpdate;
         }
 
         @Override
@@ -245,6 +249,52 @@ class LiveUpdateTest {
         }
         // Its state is void: nobody can claim it.
         assertThat(new LuodAgent(luod.socket()).claim("vm0")).isNull();
+    }
+
+    /** Nobody but a user has it paused, so nobody but a user lets it run. */
+    @Test
+    void aPausedGuestStaysPaused() throws Exception {
+        Participant now = boot("count.bin", 1, "vm0");
+        toClose.add(now);
+        now.machine.pause();
+        int count = count(now.machine);
+        for (int i = 0; i < 2; i++) {
+            luod.awaitSubscribers(1);
+            luod.update();
+            now.machine.await();
+            now.close();
+            LuodAgent agent = new LuodAgent(luod.socket());
+            try (FdSets none = new FdSets()) {
+                Session session = agent.claim("vm0");
+                Retrieval retrieval = new Retrieval(session, List.of());
+                Machine machine = retrieval.machine(config -> config, none);
+                now = new Participant(machine, new LiveUpdate(machine, agent, "vm0"));
+                toClose.add(now);
+                assertThat(retrieval.run()).isTrue();
+                agent.finish("vm0", session);
+                now.liveUpdate.start();
+            }
+            assertThat(now.machine.state()).isEqualTo(RunState.PAUSED);
+            TimeUnit.MILLISECONDS.sleep(50); // what must not happen has time to
+            assertThat(count(now.machine)).isEqualTo(count);
+        }
+        now.machine.resume();
+        Guest.awaitCount(now.machine);
+    }
+
+    @Test
+    void aGuestThatWasSavedElsewhereIsNotPreserved() throws Exception {
+        try (Participant guest = boot("count.bin", 1, "vm0")) {
+            guest.machine.save(dir.resolve("state").toString(), new SaveOptions(false, false));
+            luod.awaitSubscribers(1);
+            assertThatThrownBy(luod::update).hasMessageContaining("was saved");
+            assertThat(guest.machine.state()).isEqualTo(RunState.SAVED);
+            guest.machine.resume();
+            Guest.awaitCount(guest.machine);
+            luod.awaitSubscribers(1);
+            luod.update();
+            assertThat(guest.machine.await()).isInstanceOf(MachineEnd.HandedOver.class);
+        }
     }
 
     @Test
