@@ -15,6 +15,7 @@ import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.memory.IdentityPage;
 import dev.holdover.memory.Ram;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.memory.RamIdentity;
@@ -101,8 +102,8 @@ public final class Incoming implements AutoCloseable {
      * @param page where the RAM's identity stands
      * @param session its name
      */
-    static Incoming ofSession(Fd state, Fd page, String session) {
-        RamIdentity identity = RamIdentity.readPage(page);
+    static Incoming ofSession(Fd state, IdentityPage page, String session) {
+        RamIdentity identity = page.read();
         return new Incoming(
                 FlightPhases.OFF, StateFile.open(state, KNOWN), Trust.SESSION, identity, "session " + session);
     }

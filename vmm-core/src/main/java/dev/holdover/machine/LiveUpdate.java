@@ -237,10 +237,21 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
         if (ready) {
             machine.unpreserved();
             ready = false;
+            resumeOrTell();
+        }
+    }
+
+    /** If the guest cannot run on, it stays paused, and its agent is not troubled: the next update finds it. */
+    private void resumeOrTell() {
+        try {
             machine.devices.listen();
             if (ran) {
                 machine.resume();
             }
+        } catch (RuntimeException | Error e) {
+            String why = e instanceof VmmException || e instanceof ErrnoException ? e.getMessage() : e.toString();
+            System.err.println(
+                    "vmm: the guest " + id + " stays paused, cont on its control socket tries again: " + why);
         }
     }
 

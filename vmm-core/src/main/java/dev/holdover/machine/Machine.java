@@ -29,6 +29,7 @@ import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.memory.IdentityPage;
 import dev.holdover.memory.Ram;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.memory.RamIdentity;
@@ -90,7 +91,7 @@ public final class Machine implements AutoCloseable {
     private volatile boolean ending;
 
     /** Where the identity stands beside RAM whose descriptors take no attribute along; null if it need not. */
-    private Fd identityPage;
+    private IdentityPage identityPage;
 
     private volatile List<TimelineEvent> timeline = List.of();
     private int tscKhz;
@@ -164,7 +165,12 @@ public final class Machine implements AutoCloseable {
      * @param identityPage where its identity stands; taken over if this does not fail
      */
     static Machine retrieve(
-            MachineConfig config, FdSets fdsets, Incoming incoming, Ram ram, HeldDevices held, Fd identityPage) {
+            MachineConfig config,
+            FdSets fdsets,
+            Incoming incoming,
+            Ram ram,
+            HeldDevices held,
+            IdentityPage identityPage) {
         Machine machine = new Machine(config, fdsets, incoming, ram, null, held);
         machine.identityPage = identityPage;
         machine.noteTscKhz();
@@ -595,28 +601,49 @@ public final class Machine implements AutoCloseable {
         if (inFile || identityPage != null) {
             boolean known = raise != RamIdentity.Cause.BOOTED && ramIdentity != null;
             RamIdentity next = known ? ramIdentity.next(raise) : RamIdentity.fresh();
-            boolean kept = inFile && ram.writeIdentity(next);
             if (identityPage != null) {
-                next.writePage(identityPage);
-                kept = true;
+                raisePage(known ? ramIdentity : null, next);
+            }
+            boolean kept = identityPage != null;
+            try {
+                kept |= inFile && ram.writeIdentity(next);
+            } catch (RuntimeException | Error e) {
+                if (known && identityPage != null) {
+                    identityPage.replace(next, ramIdentity); // the guest has not run
+                }
+                throw e;
             }
             ramIdentity = kept ? next : null;
         }
         raise = null;
     }
 
+    /** Whoever changes the page has the guest; others may have come by the same session. */
+    private void raisePage(RamIdentity from, RamIdentity to) {
+        if (from == null) {
+            identityPage.write(to);
+        } else if (!identityPage.replace(from, to)) {
+            RamIdentity there = identityPage.read();
+            String elsewhere = "another VMM has the guest: its RAM has moved on (generation "
+                    + (there == null ? "unknown" : there.generation()) + ", the state is of " + from.generation() + ")";
+            throw raise == RamIdentity.Cause.RESTORED
+                    ? new RestoreRefused("won't restore the guest: " + elsewhere)
+                    : new VmmException("the guest does not run here any more: " + elsewhere);
+        }
+    }
+
     /** From now on the identity of this RAM stands in a page, too, which a live update takes along. */
     synchronized void keepIdentity() {
         if (identityPage == null) {
-            identityPage = RamIdentity.newPage();
+            identityPage = IdentityPage.create();
             if (ramIdentity != null) {
-                ramIdentity.writePage(identityPage);
+                identityPage.write(ramIdentity);
             }
         }
     }
 
     Fd identityPage() {
-        return identityPage;
+        return identityPage.fd();
     }
 
     /** What is in a session must stay as it is, as long as somebody may take it out. */

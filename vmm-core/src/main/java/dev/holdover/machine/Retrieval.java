@@ -6,6 +6,7 @@ import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.Session;
 import dev.holdover.liveupdate.Tokens;
 import dev.holdover.memory.FdSets;
+import dev.holdover.memory.IdentityPage;
 import dev.holdover.memory.Ram;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.vmstate.Phase;
@@ -28,8 +29,9 @@ import java.util.function.UnaryOperator;
  *   <li>Devices of the host: the iommufd, then what is bound to it. If the session has none, as the kernel could not keep
  *       them, they are opened anew, but only those that the user wants reset then.
  *   <li>The machine, as for any restore; the guest's clocks are set by the host's TSC, which has run on.
- *   <li>The generation is raised in that page before the first KVM_RUN: a VMM that dies after it leaves a guest that is
- *       refused as moved on, never one that runs twice.
+ *   <li>The generation is raised in that page, by compare-and-exchange, before the first KVM_RUN: of two VMMs that were
+ *       given the same session one gets the guest, and one that dies after it leaves a guest that is refused as moved on,
+ *       never one that runs twice.
  *   <li>Only when the guest has run may the session be finished. Nothing is closed before, so a failure costs nothing:
  *       the session can be claimed again.
  * </ol>
@@ -64,7 +66,7 @@ public final class Retrieval {
         TimelineEvent claimed = TimelineEvent.now(Phase.CLAIMED);
         FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.LIVE_UPDATE, "");
         try (Fd state = session.retrieve(Tokens.STATE)) {
-            Fd page = session.retrieve(Tokens.IDENTITY);
+            IdentityPage page = IdentityPage.adopt(session.retrieve(Tokens.IDENTITY));
             try (Incoming incoming = Incoming.ofSession(state, page, session.name())) {
                 TimelineEvent stateRetrieved = TimelineEvent.now(Phase.STATE_RETRIEVED);
                 phases.named(incoming.config().name());
@@ -93,7 +95,7 @@ public final class Retrieval {
         }
     }
 
-    private Machine retrieve(MachineConfig config, FdSets fdsets, Incoming incoming, Ram ram, Fd page) {
+    private Machine retrieve(MachineConfig config, FdSets fdsets, Incoming incoming, Ram ram, IdentityPage page) {
         HeldDevices held;
         try {
             held = config.vfio().isEmpty() ? null : HeldDevices.retrieve(session, config.vfio());

@@ -12,6 +12,8 @@ import dev.holdover.liveupdate.DeviceAgent;
 import dev.holdover.liveupdate.LuodAgent;
 import dev.holdover.liveupdate.Session;
 import dev.holdover.memory.FdSets;
+import dev.holdover.memory.IdentityPage;
+import dev.holdover.memory.RamIdentity;
 import dev.holdover.testing.NeedsKvm;
 import dev.holdover.vmstate.Phase;
 import dev.holdover.vmstate.TimelineEvent;
@@ -332,6 +334,58 @@ class LiveUpdateTest {
                     .isInstanceOf(RestoreRefused.class)
                     .hasMessageContaining("moved on")
                     .hasMessageContaining("session");
+        }
+    }
+
+    /** Both have claimed, retrieved and looked at the generation before either runs it. */
+    @Test
+    void ofTwoVmmsWithTheSameSessionOneGetsTheGuest() throws Exception {
+        turnOnce();
+        LuodAgent agent = new LuodAgent(luod.socket());
+        try (FdSets none = new FdSets();
+                Session session = agent.claim("vm0");
+                Session same = Session.of(session.fd().dup())) {
+            Retrieval winner = new Retrieval(session, List.of());
+            Retrieval loser = new Retrieval(same, List.of());
+            try (Machine machine = winner.machine(config -> config, none);
+                    Machine other = loser.machine(config -> config, none)) {
+                assertThat(winner.run()).isTrue();
+                assertThatThrownBy(loser::run)
+                        .isInstanceOf(RestoreRefused.class)
+                        .hasMessageContaining("another VMM has the guest");
+                assertThat(other.state()).isEqualTo(RunState.PRELAUNCH);
+                Guest.awaitCount(machine);
+                agent.finish("vm0", session);
+            }
+        }
+    }
+
+    /** The update was given up here, and somebody has restored the guest from the session all the same. */
+    @Test
+    void aGuestThatRunsElsewhereDoesNotRunOnAfterAnAbort() throws Exception {
+        try (Participant guest = boot("count.bin", 1, "vm0");
+                LuodAgent other = new LuodAgent(luod.socket())) {
+            Failing failing = new Failing();
+            other.subscribe("never", failing);
+            luod.awaitSubscribers(2);
+            Thread update = new Thread(() -> assertThatThrownBy(luod::update).hasMessageContaining("never ready"));
+            update.start();
+            Guest.await("the guest is ready", guest.liveUpdate::isReady);
+            try (IdentityPage elsewhere =
+                    IdentityPage.adopt(guest.machine.identityPage().dup())) {
+                RamIdentity there = elsewhere.read();
+                assertThat(elsewhere.replace(there, there.next(RamIdentity.Cause.RESTORED)))
+                        .isTrue();
+            }
+            failing.fail.countDown();
+            update.join();
+            Guest.await("the guest is not ready any more", () -> !guest.liveUpdate.isReady());
+            assertThatThrownBy(guest.machine::resume)
+                    .isInstanceOf(VmmException.class)
+                    .hasMessageContaining("another VMM has the guest");
+            assertThat(guest.machine.state()).isEqualTo(RunState.PAUSED);
+            // And its agent goes on: the next update finds it.
+            luod.awaitSubscribers(2);
         }
     }
 
