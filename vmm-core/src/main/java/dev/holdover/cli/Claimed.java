@@ -17,80 +17,164 @@ import dev.holdover.memory.FdSets;
 import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 
-/** A guest that was claimed from an agent: restored, finished, and run to its end. */
+/**
+ * A guest that was claimed from an agent: restored, finished, and run to its end.
+ *
+ * <p>Order and reasons:
+ *
+ * <ol>
+ *   <li>All that can fail: the machine, its control socket, its part in live updates. The session is as it was if it does.
+ *   <li>The first KVM_RUN. From then on the guest is only here: what fails is told, and the guest runs on.
+ *   <li>The session is finished.
+ * </ol>
+ */
 final class Claimed {
-    private Claimed() {}
+    private final Agent agent;
+    private final String name;
+    private final Session session;
+    private final UnaryOperator<MachineConfig> override;
+    private final String control;
+    private final Leaving leaving;
+
+    /** A guest that runs, and what belongs to it. */
+    private record Restored(
+            Retrieval retrieval, Machine machine, LiveUpdate liveUpdate, ControlSocket socket, boolean runs) {}
+
+    /**
+     * A guest whose session was claimed.
+     *
+     * @param control where its control socket is to be; null for none
+     * @param leaving what a signal does; {@link #isAlone a process that is all that holds a guest} lets none end it
+     */
+    Claimed(
+            Agent agent,
+            String name,
+            Session session,
+            UnaryOperator<MachineConfig> override,
+            String control,
+            Leaving leaving) {
+        this.agent = agent;
+        this.name = name;
+        this.session = session;
+        this.override = override;
+        this.control = control;
+        this.leaving = leaving;
+    }
+
+    /** Whether a session that comes from this agent is held by nobody but the process that has claimed it. */
+    static boolean isAlone(Agent agent) {
+        return agent instanceof DeviceAgent device && !device.hasHolder();
+    }
 
     /** Returns the exit code; throws what prevents it, which leaves the session as it was. */
-    static int restore(Agent agent, String name, Session session, UnaryOperator<MachineConfig> override, String control)
-            throws InterruptedException {
-        try (FdSets none = new FdSets()) {
-            Retrieval retrieval = null;
-            Machine machine = null;
-            boolean runs = false;
-            while (machine == null) {
+    int restore() throws InterruptedException {
+        try (FdSets fdsets = new FdSets()) {
+            Restored restored = null;
+            while (restored == null) {
                 try {
-                    retrieval = new Retrieval(session, agent.stamps());
-                    machine = retrieval.machine(override, none);
-                    runs = retrieval.run();
-                } catch (VmmException | ErrnoException e) {
-                    if (machine != null) {
-                        machine.close();
-                        machine = null;
+                    restored = attempt(fdsets);
+                } catch (RuntimeException | Error e) {
+                    if (!isAlone(agent)) {
+                        throw kept(e);
                     }
-                    if (!(agent instanceof DeviceAgent device) || device.hasHolder()) {
-                        throw kept(agent, name, e);
-                    }
-                    Stranded.Order order = strand(name, session, e, none, control);
+                    Stranded.Order order = strand(e, fdsets);
                     if (order != Stranded.Order.RETRY) {
-                        return leave(agent, name, session, order);
+                        return leave(order);
                     }
                 }
             }
-            if (!runs) {
-                // It crashed at once; what is left of it stays in the session.
-                return Running.untilEnd(machine, null, null, false, "vmm restore");
+            if (restored.runs()) {
+                finish(restored);
             }
-            ControlSocket socket;
-            LiveUpdate liveUpdate;
-            try {
-                agent.finish(name, session);
-                retrieval.finished();
-                System.err.println("vmm restore: the guest " + name + " goes on");
-                liveUpdate = new LiveUpdate(machine, agent, name);
-                socket = control == null ? null : ControlSocket.open(control, none, machine, liveUpdate);
-            } catch (RuntimeException e) {
+            leaving.runs(restored.socket(), restored.machine(), restored.liveUpdate());
+            // If it crashed at once, what is left of it stays in the session.
+            return Running.untilEnd(
+                    restored.machine(),
+                    restored.socket(),
+                    restored.runs() ? restored.liveUpdate() : null,
+                    leaving,
+                    "vmm restore");
+        }
+    }
+
+    /** Lets the guest run; throws if it does not run here. */
+    private Restored attempt(FdSets fdsets) {
+        Machine machine = null;
+        ControlSocket socket = null;
+        try {
+            Retrieval retrieval = new Retrieval(session, agent.stamps());
+            machine = retrieval.machine(override, fdsets);
+            if (machine.startsPaused() && control == null && !isAlone(agent)) {
+                throw new VmmException(
+                        "the guest " + name + " was paused when it was preserved, and nobody could let it"
+                                + " run: give --control PATH, then cont does");
+            }
+            LiveUpdate liveUpdate = new LiveUpdate(machine, agent, name);
+            socket = control == null ? null : ControlSocket.open(control, fdsets, machine, liveUpdate);
+            leaving.hold();
+            return new Restored(retrieval, machine, liveUpdate, socket, retrieval.run());
+        } catch (RuntimeException | Error e) {
+            if (!isAlone(agent)) {
+                leaving.free();
+            }
+            if (socket != null) {
+                socket.close();
+            }
+            if (machine != null) {
                 machine.close();
-                throw e;
             }
-            return Running.untilEnd(machine, socket, liveUpdate, false, "vmm restore");
+            throw e;
+        }
+    }
+
+    /** The guest runs: a session that cannot be finished costs the next update at most. */
+    private void finish(Restored restored) {
+        boolean paused = restored.machine().startsPaused();
+        try {
+            agent.finish(name, session);
+            restored.retrieval().finished();
+            System.err.println("vmm restore: "
+                    + (paused
+                            ? Running.stays(control == null ? "SOCKET" : control)
+                            : "the guest " + name + " goes on"));
+        } catch (RuntimeException | Error e) {
+            System.err.println("vmm restore: the guest " + name + (paused ? " is here" : " goes on") + ", but "
+                    + agent.name()
+                    + " may believe that it still waits: " + Running.reason(e)
+                    + (agent instanceof LuodAgent ? "; before the next update say ./vmm luoctl discard " + name : ""));
         }
     }
 
     /** Nobody else has the session, and with this process its RAM would be freed: so it stays, until somebody decides. */
-    private static Stranded.Order strand(
-            String name, Session session, RuntimeException why, FdSets fdsets, String control)
-            throws InterruptedException {
-        System.err.println("vmm restore: " + why.getMessage());
+    private Stranded.Order strand(Throwable why, FdSets fdsets) throws InterruptedException {
+        System.err.println("vmm restore: " + Running.reason(why));
         String held = "vmm restore: the guest " + name + " is in session " + session.name()
                 + ", which only this process (pid " + ProcessHandle.current().pid() + ") holds: ";
-        if (control != null) {
+        String told = "";
+        while (control != null) {
             try (Stranded stranded = new Stranded(control, fdsets, session, name)) {
                 System.err.println(held + "./vmm ctl " + control + " live-update-retry tries again, live-update-discard"
                         + " gives it up, and ./vmm restore --live-update device,holder=" + control
                         + " takes it from here");
                 return stranded.await();
-            } catch (VmmException e) {
-                System.err.println("vmm restore: " + e.getMessage());
+            } catch (RuntimeException | Error e) {
+                // What is in the way may be gone in a moment: a file, another process's socket, a lack of threads.
+                if (!told.equals(Running.reason(e))) {
+                    told = Running.reason(e);
+                    System.err.println("vmm restore: " + told);
+                    System.err.println(held + "its control socket will be there when that can be made");
+                }
+                TimeUnit.SECONDS.sleep(1);
             }
         }
-        System.err.println(held + "end it to give the guest up");
+        System.err.println(held + "end it with SIGKILL to give the guest up");
         while (true) {
             TimeUnit.DAYS.sleep(1);
         }
     }
 
-    private static int leave(Agent agent, String name, Session session, Stranded.Order order) {
+    private int leave(Stranded.Order order) {
+        leaving.free();
         if (order == Stranded.Order.LEAVE) {
             System.err.println("vmm restore: another VMM has restored the guest " + name);
             session.close();
@@ -102,15 +186,15 @@ final class Claimed {
     }
 
     /** What failed, and what is left of the guest. Its session is closed by nobody but the one who may. */
-    private static VmmException kept(Agent agent, String name, RuntimeException why) {
+    private RuntimeException kept(Throwable why) {
         System.err.println("vmm restore: " + (agent instanceof DeviceAgent ? "the other VMM" : agent.name())
                 + " still holds the guest " + name
                 + (why instanceof RestoreRefused ? ", as it was left" : ": nothing of it is lost")
                 + ", and it can be claimed again"
                 + (agent instanceof LuodAgent ? ", or given up with ./vmm luoctl discard" : ""));
-        if (why instanceof VmmException sentence) {
-            return sentence;
+        if (why instanceof Error error) {
+            throw error;
         }
-        return new VmmException(why.getMessage(), why);
+        return why instanceof ErrnoException ? new VmmException(why.getMessage(), why) : (RuntimeException) why;
     }
 }

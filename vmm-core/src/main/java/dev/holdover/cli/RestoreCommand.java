@@ -192,8 +192,20 @@ final class RestoreCommand implements Callable<Integer>, PlainArguments.Reader {
         if (agent == null) {
             throw new UsageException("--live-update none: nobody to restore a guest from");
         }
-        Session session = agent.claim(name);
+        Running.requireControl(control);
+        Leaving leaving = Leaving.hook();
+        if (Claimed.isAlone(agent)) {
+            leaving.holdAlone(name); // before the claim: with this process the guest would end from then on
+        }
+        Session session;
+        try {
+            session = agent.claim(name);
+        } catch (RuntimeException | Error e) {
+            leaving.forget();
+            throw e;
+        }
         if (session == null) {
+            leaving.forget();
             agent.close();
             if (orBoot == null) {
                 throw new VmmException(agent.name() + " holds no guest named " + name
@@ -207,7 +219,7 @@ final class RestoreCommand implements Callable<Integer>, PlainArguments.Reader {
             run.addAll(orBoot);
             return Main.execute(run.toArray(new String[0]));
         }
-        return Claimed.restore(agent, name, session, this::config, control);
+        return new Claimed(agent, name, session, this::config, control, leaving).restore();
     }
 
     private MachineConfig config(MachineConfig saved) {

@@ -2,14 +2,19 @@ package dev.holdover.cli;
 
 import dev.holdover.control.ControlSocket;
 import dev.holdover.kvm.KvmUnavailable;
+import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.SocketFile;
+import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.Agent;
 import dev.holdover.machine.LiveUpdate;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.MachineEnd;
 import dev.holdover.memory.FdSets;
 
-/** Runs a machine to its end, whatever ends it. */
+/**
+ * Runs a machine to its end, whatever ends it. What may fail is done before its first KVM_RUN; once the guest runs, it is
+ * ended by nothing that fails around it: that is told, and the guest runs on.
+ */
 final class Running {
     private Running() {}
 
@@ -20,10 +25,15 @@ final class Running {
      * @param control where its control socket is to be; null for none
      */
     static KvmUnavailable withoutKvm(KvmUnavailable why, String control) {
+        requireControl(control);
+        return why;
+    }
+
+    /** Refuses a path at which no control socket can be made, before anything depends on it; null for none. */
+    static void requireControl(String control) {
         if (control != null) {
             SocketFile.listen("the control socket", control).close();
         }
-        return why;
     }
 
     /**
@@ -45,33 +55,42 @@ final class Running {
             machine.close();
             throw e;
         }
-        return untilEnd(machine, socket, liveUpdate, true, command);
+        Leaving leaving;
+        try {
+            leaving = Leaving.hook();
+            leaving.runs(socket, machine, liveUpdate);
+            if (machine.startsPaused()) {
+                System.err.println(command + ": " + stays(control));
+            } else {
+                machine.resume();
+            }
+        } catch (RuntimeException | Error e) {
+            try (machine;
+                    liveUpdate;
+                    socket) {
+                throw e;
+            }
+        }
+        return untilEnd(machine, socket, liveUpdate, leaving, command);
     }
 
     /**
-     * Waits for a machine's end, and takes both apart.
+     * Waits for the end of a machine that runs, or that a control client will let run, and takes all of it apart.
      *
      * @param control its control socket, may be null
      * @param liveUpdate its part in live updates, may be null
-     * @param resume whether to let it run first; else it does already, or a control client will have it
+     * @param leaving knows of these
      */
-    static int untilEnd(Machine machine, ControlSocket control, LiveUpdate liveUpdate, boolean resume, String command)
+    static int untilEnd(Machine machine, ControlSocket control, LiveUpdate liveUpdate, Leaving leaving, String command)
             throws InterruptedException {
-        Thread leave;
         MachineEnd end;
         try (machine;
                 liveUpdate;
-                ControlSocket socket = control) {
-            leave = leaveOnSignal(socket, machine, liveUpdate);
-            if (resume) {
-                machine.resume();
-            }
-            if (liveUpdate != null) {
-                liveUpdate.start();
-            }
+                control) {
+            start(liveUpdate, command);
             end = machine.await();
         }
-        forget(leave);
+        leaving.forget();
         if (end instanceof MachineEnd.HandedOver) {
             System.err.println(command + ": the guest was handed over to another VMM");
         }
@@ -82,43 +101,42 @@ final class Running {
         return end.exitCode();
     }
 
+    /** What is to be known of a guest that is paused, as it was when its state was taken. */
+    static String stays(String control) {
+        return "the guest was paused when its state was taken, and stays so: "
+                + (control == null
+                        ? "cont on a control socket lets it run, so end this VMM and restore it again with --control PATH"
+                        : "./vmm ctl " + control + " cont lets it run");
+    }
+
+    private static void start(LiveUpdate liveUpdate, String command) {
+        if (liveUpdate == null) {
+            return;
+        }
+        try {
+            liveUpdate.start();
+        } catch (RuntimeException | Error e) {
+            System.err.println(command + ": the guest runs, but whether it takes part in the next live update is"
+                    + " unknown: " + reason(e));
+        }
+    }
+
+    /** What failed, as part of a sentence. */
+    static String reason(Throwable failure) {
+        return failure instanceof VmmException || failure instanceof ErrnoException
+                ? failure.getMessage()
+                : failure.toString();
+    }
+
     /** Serves a control socket until a client says quit; there is no guest. */
     static int withoutMachine(FdSets fdsets, String control) throws InterruptedException {
-        Thread leave;
+        Leaving leaving;
         try (ControlSocket socket = ControlSocket.openWithoutMachine(control, fdsets)) {
-            leave = leaveOnSignal(socket, null, null);
+            leaving = Leaving.hook();
+            leaving.runs(socket, null, null);
             socket.awaitQuit();
         }
-        forget(leave);
+        leaving.forget();
         return ExitCode.OK;
-    }
-
-    /** SIGTERM, SIGINT and SIGHUP take everything apart first: no raw terminal, no socket is left. Either may be null. */
-    private static Thread leaveOnSignal(ControlSocket socket, Machine machine, LiveUpdate liveUpdate) {
-        Thread leave = new Thread("leave") {
-            @Override
-            public void run() {
-                if (liveUpdate != null) {
-                    liveUpdate.signalled();
-                }
-                if (socket != null) {
-                    socket.signalled();
-                    socket.close();
-                }
-                if (machine != null) {
-                    machine.close();
-                }
-            }
-        };
-        Runtime.getRuntime().addShutdownHook(leave);
-        return leave;
-    }
-
-    static void forget(Thread leave) {
-        try {
-            Runtime.getRuntime().removeShutdownHook(leave);
-        } catch (IllegalStateException e) {
-            // A signal came first: the hook runs, and closing twice is harmless.
-        }
     }
 }

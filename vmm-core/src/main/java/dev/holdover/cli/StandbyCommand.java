@@ -90,7 +90,7 @@ final class StandbyCommand implements Callable<Integer>, PlainArguments.Reader {
                 machine = takeOver.machine();
                 itsControl = takeOver.takeControl();
                 takeOver.close();
-                Running.forget(leave);
+                forget(leave);
             } catch (RuntimeException e) {
                 if (ownControl != null) {
                     ownControl.close();
@@ -100,9 +100,25 @@ final class StandbyCommand implements Callable<Integer>, PlainArguments.Reader {
             if (ownControl != null && itsControl != null) {
                 itsControl.close(); // nobody serves there any more
             }
-            SocketFile served = ownControl != null ? ownControl : itsControl;
-            ControlSocket controlSocket = served == null ? null : ControlSocket.open(served, fdsets, machine, null);
-            return Running.untilEnd(machine, controlSocket, null, false, "vmm standby");
+            ControlSocket controlSocket = serve(ownControl != null ? ownControl : itsControl, fdsets, machine);
+            Leaving leaving = Leaving.hook();
+            leaving.runs(controlSocket, machine, null);
+            return Running.untilEnd(machine, controlSocket, null, leaving, "vmm standby");
+        }
+    }
+
+    /** The guest runs here, and does so without a control socket if there can be none. */
+    private static ControlSocket serve(SocketFile socket, FdSets fdsets, Machine machine) {
+        if (socket == null) {
+            return null;
+        }
+        try {
+            return ControlSocket.open(socket, fdsets, machine, null);
+        } catch (RuntimeException | Error e) {
+            System.err.println("vmm standby: the guest runs here, but its control socket " + socket.path()
+                    + " cannot be served: " + Running.reason(e));
+            socket.close();
+            return null;
         }
     }
 
@@ -132,6 +148,14 @@ final class StandbyCommand implements Callable<Integer>, PlainArguments.Reader {
                     return new TakeOver(new HandOverConnection(peer, "the VMM that has the guest"));
                 }
             }
+        }
+    }
+
+    private static void forget(Thread leave) {
+        try {
+            Runtime.getRuntime().removeShutdownHook(leave);
+        } catch (IllegalStateException e) {
+            // A signal came first: the hook runs.
         }
     }
 

@@ -46,7 +46,10 @@ final class DeviceView {
         String name = section.entry().name();
         int instance = section.entry().instance();
         StateInput in = section.input();
-        if (name.equals(Incoming.FIRMWARE.name())) {
+        if (name.equals(RunStateSection.TYPE.name())) {
+            RunStateSection.read(in);
+            return new StateGroup().flag("paused", true);
+        } else if (name.equals(Incoming.FIRMWARE.name())) {
             return new StateGroup().size("size", section.bytes().byteSize());
         } else if (name.equals(VmSection.TYPE.name())) {
             return vm(VmSection.read(in));

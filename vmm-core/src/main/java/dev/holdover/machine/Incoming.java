@@ -15,6 +15,7 @@ import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.memory.IdentityPage;
 import dev.holdover.memory.Ram;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.memory.RamIdentity;
@@ -42,6 +43,7 @@ public final class Incoming implements AutoCloseable {
             FIRMWARE,
             VmSection.TYPE,
             VcpuSection.TYPE,
+            RunStateSection.TYPE,
             Uart16550State.SECTION,
             AcpiPmState.SECTION,
             I8042State.SECTION,
@@ -76,6 +78,7 @@ public final class Incoming implements AutoCloseable {
     private final MachineConfig config;
     private final List<VcpuSection.Contents> vcpus = new ArrayList<>();
     private final VmState vm;
+    private final boolean paused;
 
     /**
      * Opens a state and reads all of it but the devices.
@@ -99,8 +102,8 @@ public final class Incoming implements AutoCloseable {
      * @param page where the RAM's identity stands
      * @param session its name
      */
-    static Incoming ofSession(Fd state, Fd page, String session) {
-        RamIdentity identity = RamIdentity.readPage(page);
+    static Incoming ofSession(Fd state, IdentityPage page, String session) {
+        RamIdentity identity = page.read();
         return new Incoming(
                 FlightPhases.OFF, StateFile.open(state, KNOWN), Trust.SESSION, identity, "session " + session);
     }
@@ -146,6 +149,11 @@ public final class Incoming implements AutoCloseable {
                 throw refused("it has " + sections + " vCPU sections for " + config.cpus() + " vCPUs");
             }
             this.vm = VmSection.read(state.section(VmSection.TYPE, 0).input());
+            SectionView runState = state.findSection(RunStateSection.TYPE, 0);
+            this.paused = runState != null;
+            if (paused) {
+                RunStateSection.read(runState.input());
+            }
         } catch (RuntimeException e) {
             state.close();
             throw e;
@@ -176,6 +184,11 @@ public final class Incoming implements AutoCloseable {
         }
         return config.withRam(
                 new RamConfig(RamConfig.Backend.ANONYMOUS, ram.size(), null, false, 0, ram.thp(), ram.prefault()));
+    }
+
+    /** Whether its guest was paused, by a user and not by the save alone: it stays so until somebody lets it run. */
+    boolean isPaused() {
+        return paused;
     }
 
     boolean isOfSession() {

@@ -106,6 +106,7 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
 
     @Override
     public void prepare(Session session) {
+        requireHere(machine.state()); // early: nobody else's guest is stopped for an update that comes to nothing
         long start = System.nanoTime();
         FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.LIVE_UPDATE, id);
         machine.ram.populate();
@@ -133,6 +134,18 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
                         : ""));
     }
 
+    /** Refuses a guest that may run elsewhere by now, or does. */
+    private void requireHere(RunState state) {
+        if (state == RunState.SAVED) {
+            throw new VmmException(
+                    "the guest " + id + " was saved, and runs on wherever that state is restored: end this"
+                            + " VMM (quit), or let the guest run here (cont), which makes the state one of the past");
+        }
+        if (state == RunState.HANDED_OVER) {
+            throw new VmmException("the guest " + id + " is another VMM's");
+        }
+    }
+
     private void preserveDevices(Session session, Passthrough passthrough) {
         List<Fd> devices = new ArrayList<>();
         for (VfioFunction function : passthrough.functions()) {
@@ -158,10 +171,11 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
             if (machine.isClosed()) {
                 throw new VmmException("the guest has ended");
             }
+            requireHere(machine.state());
             ran = machine.state() == RunState.RUNNING;
             machine.requireIdentity();
             SavePlan plan = SavePlan.withRam(machine.config, machine.ram, machine.ramIdentity);
-            StateDraft draft = new StateDraft(machine, plan);
+            StateDraft draft = new StateDraft(machine, plan, !ran);
             StateImage image = draft.build();
             Timeline timeline = image.timeline();
             FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.LIVE_UPDATE, id);
@@ -223,10 +237,21 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
         if (ready) {
             machine.unpreserved();
             ready = false;
+            resumeOrTell();
+        }
+    }
+
+    /** If the guest cannot run on, it stays paused, and its agent is not troubled: the next update finds it. */
+    private void resumeOrTell() {
+        try {
             machine.devices.listen();
             if (ran) {
                 machine.resume();
             }
+        } catch (RuntimeException | Error e) {
+            String why = e instanceof VmmException || e instanceof ErrnoException ? e.getMessage() : e.toString();
+            System.err.println(
+                    "vmm: the guest " + id + " stays paused, cont on its control socket tries again: " + why);
         }
     }
 

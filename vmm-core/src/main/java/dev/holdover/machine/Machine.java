@@ -29,6 +29,7 @@ import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.memory.IdentityPage;
 import dev.holdover.memory.Ram;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.memory.RamIdentity;
@@ -90,7 +91,7 @@ public final class Machine implements AutoCloseable {
     private volatile boolean ending;
 
     /** Where the identity stands beside RAM whose descriptors take no attribute along; null if it need not. */
-    private Fd identityPage;
+    private IdentityPage identityPage;
 
     private volatile List<TimelineEvent> timeline = List.of();
     private int tscKhz;
@@ -110,6 +111,7 @@ public final class Machine implements AutoCloseable {
     /** What it was made by: its first run ends that. */
     private final FlightPhases.Operation origin;
 
+    private final boolean startsPaused;
     private boolean ranBefore;
     private RunState state = RunState.PRELAUNCH;
     /** The state that the listeners know of. */
@@ -163,7 +165,12 @@ public final class Machine implements AutoCloseable {
      * @param identityPage where its identity stands; taken over if this does not fail
      */
     static Machine retrieve(
-            MachineConfig config, FdSets fdsets, Incoming incoming, Ram ram, HeldDevices held, Fd identityPage) {
+            MachineConfig config,
+            FdSets fdsets,
+            Incoming incoming,
+            Ram ram,
+            HeldDevices held,
+            IdentityPage identityPage) {
         Machine machine = new Machine(config, fdsets, incoming, ram, null, held);
         machine.identityPage = identityPage;
         machine.noteTscKhz();
@@ -186,6 +193,7 @@ public final class Machine implements AutoCloseable {
     private Machine(
             MachineConfig config, FdSets fdsets, Incoming incoming, Ram handedRam, List<Part> parts, HeldDevices held) {
         this.config = config;
+        this.startsPaused = incoming != null && incoming.isPaused();
         boolean complete = parts == null;
         this.origin = !complete
                 ? FlightPhases.Operation.HAND_OVER
@@ -456,6 +464,22 @@ public final class Machine implements AutoCloseable {
         return vcpus.getFirst().awaitEntered(Patience.host().millis(ENTERED_MILLIS));
     }
 
+    /** Whether it has the state of a guest that was paused when that was taken, and that nobody has let run since. */
+    public boolean startsPaused() {
+        return startsPaused;
+    }
+
+    /**
+     * Makes the guest this machine's, paused: the state that it has is one of the past from then on. As {@link #resume},
+     * but nothing runs.
+     */
+    synchronized void take() {
+        if (state == RunState.PRELAUNCH && !closed) {
+            raiseGeneration();
+            change(RunState.PAUSED);
+        }
+    }
+
     /** Where the machine is in its life. Any thread. */
     public synchronized RunState state() {
         return state;
@@ -477,7 +501,11 @@ public final class Machine implements AutoCloseable {
         told = state;
         if (from != told) {
             for (MachineListener listener : listeners) {
-                listener.changed(from, told);
+                try {
+                    listener.changed(from, told);
+                } catch (RuntimeException | Error e) {
+                    System.err.println("vmm: a client may not know that the guest is " + told + " now: " + e);
+                }
             }
         }
     }
@@ -573,28 +601,49 @@ public final class Machine implements AutoCloseable {
         if (inFile || identityPage != null) {
             boolean known = raise != RamIdentity.Cause.BOOTED && ramIdentity != null;
             RamIdentity next = known ? ramIdentity.next(raise) : RamIdentity.fresh();
-            boolean kept = inFile && ram.writeIdentity(next);
             if (identityPage != null) {
-                next.writePage(identityPage);
-                kept = true;
+                raisePage(known ? ramIdentity : null, next);
+            }
+            boolean kept = identityPage != null;
+            try {
+                kept |= inFile && ram.writeIdentity(next);
+            } catch (RuntimeException | Error e) {
+                if (known && identityPage != null) {
+                    identityPage.replace(next, ramIdentity); // the guest has not run
+                }
+                throw e;
             }
             ramIdentity = kept ? next : null;
         }
         raise = null;
     }
 
+    /** Whoever changes the page has the guest; others may have come by the same session. */
+    private void raisePage(RamIdentity from, RamIdentity to) {
+        if (from == null) {
+            identityPage.write(to);
+        } else if (!identityPage.replace(from, to)) {
+            RamIdentity there = identityPage.read();
+            String elsewhere = "another VMM has the guest: its RAM has moved on (generation "
+                    + (there == null ? "unknown" : there.generation()) + ", the state is of " + from.generation() + ")";
+            throw raise == RamIdentity.Cause.RESTORED
+                    ? new RestoreRefused("won't restore the guest: " + elsewhere)
+                    : new VmmException("the guest does not run here any more: " + elsewhere);
+        }
+    }
+
     /** From now on the identity of this RAM stands in a page, too, which a live update takes along. */
     synchronized void keepIdentity() {
         if (identityPage == null) {
-            identityPage = RamIdentity.newPage();
+            identityPage = IdentityPage.create();
             if (ramIdentity != null) {
-                ramIdentity.writePage(identityPage);
+                identityPage.write(ramIdentity);
             }
         }
     }
 
     Fd identityPage() {
-        return identityPage;
+        return identityPage.fd();
     }
 
     /** What is in a session must stay as it is, as long as somebody may take it out. */
@@ -602,6 +651,13 @@ public final class Machine implements AutoCloseable {
         if (state == RunState.PRESERVED) {
             throw new VmmException("the guest is preserved for a live update, and may be taken up by the next VMM any"
                     + " moment: give the update up first (./vmm luoctl abort, or live-update-abort)");
+        }
+    }
+
+    /** A guest whose state somebody may have restored by now goes nowhere else. */
+    void requireNotSaved() {
+        if (state == RunState.SAVED) {
+            throw new VmmException("Can't migrate the vm that was paused due to previous migration");
         }
     }
 
@@ -633,9 +689,7 @@ public final class Machine implements AutoCloseable {
     }
 
     private synchronized SaveReport save(String path, Fd file, SaveOptions options) {
-        if (state == RunState.SAVED) {
-            throw new VmmException("Can't migrate the vm that was paused due to previous migration");
-        }
+        requireNotSaved();
         if (closed || state == RunState.HANDED_OVER) {
             throw new VmmException("can't save to " + path + ": the guest has "
                     + (closed ? "ended" : "been handed over to another VMM"));
@@ -649,7 +703,7 @@ public final class Machine implements AutoCloseable {
             requireIdentity(); // of a guest that has not run yet
         }
         SavePlan plan = new SavePlan(config, ram, ramIdentity, options);
-        StateDraft draft = new StateDraft(this, plan);
+        StateDraft draft = new StateDraft(this, plan, !ran);
         StateImage image = draft.build();
         try (StateTarget target = file == null ? FileTarget.create(path, image.size()) : FdTarget.of(file);
                 PageWriter pages = new PageWriter(target, image)) {
@@ -718,6 +772,9 @@ public final class Machine implements AutoCloseable {
     public HandOverReport handOver(String path, SocketFile control) {
         SavePlan.requireShared(config.ram());
         requirePassable();
+        synchronized (this) {
+            requireNotSaved();
+        }
         try (HandOverConnection peer = HandOverConnection.connect(path)) {
             Rehearsal.upTo(REHEARSALS, Rehearsal.Side.OUTGOING);
             return new HandOver(this, peer).run(control);

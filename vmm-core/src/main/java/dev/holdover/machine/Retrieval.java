@@ -2,9 +2,11 @@ package dev.holdover.machine;
 
 import dev.holdover.boot.MemoryMap;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.Session;
 import dev.holdover.liveupdate.Tokens;
 import dev.holdover.memory.FdSets;
+import dev.holdover.memory.IdentityPage;
 import dev.holdover.memory.Ram;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.vmstate.Phase;
@@ -27,8 +29,9 @@ import java.util.function.UnaryOperator;
  *   <li>Devices of the host: the iommufd, then what is bound to it. If the session has none, as the kernel could not keep
  *       them, they are opened anew, but only those that the user wants reset then.
  *   <li>The machine, as for any restore; the guest's clocks are set by the host's TSC, which has run on.
- *   <li>The generation is raised in that page before the first KVM_RUN: a VMM that dies after it leaves a guest that is
- *       refused as moved on, never one that runs twice.
+ *   <li>The generation is raised in that page, by compare-and-exchange, before the first KVM_RUN: of two VMMs that were
+ *       given the same session one gets the guest, and one that dies after it leaves a guest that is refused as moved on,
+ *       never one that runs twice.
  *   <li>Only when the guest has run may the session be finished. Nothing is closed before, so a failure costs nothing:
  *       the session can be claimed again.
  * </ol>
@@ -63,7 +66,7 @@ public final class Retrieval {
         TimelineEvent claimed = TimelineEvent.now(Phase.CLAIMED);
         FlightPhases phases = FlightPhases.begin(FlightPhases.Operation.LIVE_UPDATE, "");
         try (Fd state = session.retrieve(Tokens.STATE)) {
-            Fd page = session.retrieve(Tokens.IDENTITY);
+            IdentityPage page = IdentityPage.adopt(session.retrieve(Tokens.IDENTITY));
             try (Incoming incoming = Incoming.ofSession(state, page, session.name())) {
                 TimelineEvent stateRetrieved = TimelineEvent.now(Phase.STATE_RETRIEVED);
                 phases.named(incoming.config().name());
@@ -92,7 +95,7 @@ public final class Retrieval {
         }
     }
 
-    private Machine retrieve(MachineConfig config, FdSets fdsets, Incoming incoming, Ram ram, Fd page) {
+    private Machine retrieve(MachineConfig config, FdSets fdsets, Incoming incoming, Ram ram, IdentityPage page) {
         HeldDevices held;
         try {
             held = config.vfio().isEmpty() ? null : HeldDevices.retrieve(session, config.vfio());
@@ -152,19 +155,36 @@ public final class Retrieval {
         return Ram.adopt(config, fds, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
     }
 
-    /** Lets the guest run, and returns when it has; then the session may be finished. False if it ended instead. */
+    /**
+     * Lets the guest run, and returns when it has; then the session may be finished. False if it ended instead. One that
+     * was paused is this machine's then, and stays paused.
+     *
+     * @throws VmmException why it does not run; once it does, what fails is told and nothing is thrown
+     */
     public boolean run() {
+        if (machine.startsPaused()) {
+            machine.take();
+            return true;
+        }
         machine.resume();
-        boolean entered = machine.awaitEntered();
-        machine.devices.settle();
-        timeline.add(machine.stamp(Phase.RUNNING));
-        machine.setTimeline(timeline);
-        return entered;
+        try {
+            boolean entered = machine.awaitEntered();
+            machine.devices.settle();
+            stamp(Phase.RUNNING);
+            return entered;
+        } catch (RuntimeException | Error e) {
+            System.err.println("vmm: the guest runs; what should follow that has failed: " + e);
+            return true;
+        }
     }
 
     /** The session is finished. */
     public void finished() {
-        timeline.add(machine.stamp(Phase.FINISHED));
+        stamp(Phase.FINISHED);
+    }
+
+    private void stamp(Phase phase) {
+        timeline.add(machine.stamp(phase));
         machine.setTimeline(timeline);
     }
 }

@@ -23,9 +23,11 @@ final class StateDraft {
     private final int firmwareSection;
     private final int vmSection;
     private final int firstDevice;
+    private final int runStateSection;
     private StateImage image;
 
-    StateDraft(Machine machine, SavePlan plan) {
+    /** @param paused whether the guest is to be paused where the state is restored */
+    StateDraft(Machine machine, SavePlan plan, boolean paused) {
         this.machine = machine;
         this.layout = plan.layout();
         FlatFirmware firmware = machine.firmware;
@@ -39,11 +41,12 @@ final class StateDraft {
             layout.section(VcpuSection.TYPE, i, VcpuSection.size(machine.cpuids.get(i), state));
         }
         this.firstDevice = machine.devices.declare(layout);
+        this.runStateSection = paused ? layout.section(RunStateSection.TYPE, 0, RunStateSection.SIZE) : -1;
     }
 
-    /** Of a state that goes together with its RAM's descriptors. */
+    /** Of a state that goes together with its RAM's descriptors; whether its guest runs is told otherwise. */
     static StateDraft withRam(Machine machine) {
-        return new StateDraft(machine, SavePlan.withRam(machine.config, machine.ram, machine.ramIdentity));
+        return new StateDraft(machine, SavePlan.withRam(machine.config, machine.ram, machine.ramIdentity), false);
     }
 
     /** Bytes that the image takes. */
@@ -71,6 +74,9 @@ final class StateDraft {
             VcpuSection.write(image.output(vmSection + 1 + i), cpuid, vcpuStates.get(i));
         }
         machine.devices.writeDraft(image, firstDevice);
+        if (runStateSection >= 0) {
+            RunStateSection.writePaused(image.output(runStateSection));
+        }
         return image;
     }
 

@@ -150,9 +150,9 @@ public final class TakeOver implements AutoCloseable {
     }
 
     /**
-     * Waits for the guest's state, and lets it run here.
+     * Waits for the guest's state, and lets it run here. Once the guest is this side's, nothing throws.
      *
-     * @throws VmmException why it does not; the other side keeps it, or was told
+     * @throws VmmException why it does not run here; the other side keeps it
      */
     public void run() {
         try {
@@ -168,22 +168,51 @@ public final class TakeOver implements AutoCloseable {
             if (!owner.take()) {
                 throw new VmmException("the other VMM has kept the guest: it does not run here");
             }
+            long running = enter(arrived, applied);
+            tell(new Message.Running(received, applied, running));
+            settle(arrived);
+        } catch (VmmException | ErrnoException e) {
+            refuse(e);
+            throw e;
+        }
+    }
+
+    /** Lets the guest run, which is nowhere else from here on: what fails is told, and nothing is undone. */
+    private long enter(Message.State arrived, long applied) {
+        try {
             machine.takeConsole(arrived.output());
             machine.devices.listen();
-            long running = applied;
+        } catch (RuntimeException | Error e) {
+            trifle("not all of its devices came along", e);
+        }
+        long running = applied;
+        try {
             if (arrived.runs()) {
                 machine.resume();
                 if (machine.awaitEntered()) {
                     running = machine.enteredNanos();
                 }
             }
-            tell(new Message.Running(received, applied, running));
-            machine.devices.settle();
-            machine.takeInput(arrived.input()); // only now: nothing that can wait takes the guest's processor
-        } catch (VmmException | ErrnoException e) {
-            refuse(e);
-            throw e;
+        } catch (RuntimeException | Error e) {
+            trifle("it may be paused, then cont on its control socket lets it run", e);
         }
+        return running;
+    }
+
+    /** What can wait takes the guest's processor only now. */
+    private void settle(Message.State arrived) {
+        try {
+            machine.devices.settle();
+            machine.takeInput(arrived.input());
+        } catch (RuntimeException | Error e) {
+            trifle("not all of its devices came along", e);
+        }
+    }
+
+    private static void trifle(String what, Throwable why) {
+        String reason =
+                why instanceof VmmException || why instanceof ErrnoException ? why.getMessage() : why.toString();
+        System.err.println("vmm: the guest is here now; " + what + ": " + reason);
     }
 
     private void apply(RamIdentity.Cause why) {
@@ -201,8 +230,8 @@ public final class TakeOver implements AutoCloseable {
     private void tell(Message running) {
         try {
             peer.send(running);
-        } catch (VmmException e) {
-            System.err.println("vmm: the guest runs here; " + e.getMessage());
+        } catch (RuntimeException | Error e) {
+            trifle("the other VMM does not know it", e);
         }
     }
 

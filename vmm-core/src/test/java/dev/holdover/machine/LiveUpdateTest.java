@@ -12,6 +12,8 @@ import dev.holdover.liveupdate.DeviceAgent;
 import dev.holdover.liveupdate.LuodAgent;
 import dev.holdover.liveupdate.Session;
 import dev.holdover.memory.FdSets;
+import dev.holdover.memory.IdentityPage;
+import dev.holdover.memory.RamIdentity;
 import dev.holdover.testing.NeedsKvm;
 import dev.holdover.vmstate.Phase;
 import dev.holdover.vmstate.TimelineEvent;
@@ -67,10 +69,14 @@ class LiveUpdateTest {
         final LiveUpdate liveUpdate;
 
         Participant(Machine machine, LuodAgent agent, String id) {
-            this.machine = machine;
-            this.liveUpdate = new LiveUpdate(machine, agent, id);
+            this(machine, new LiveUpdate(machine, agent, id));
             machine.resume();
             liveUpdate.start();
+        }
+
+        Participant(Machine machine, LiveUpdate liveUpdate) {
+            this.machine = machine;
+            this.liveUpdate = liveUpdate;
         }
 
         @Override
@@ -247,6 +253,52 @@ class LiveUpdateTest {
         assertThat(new LuodAgent(luod.socket()).claim("vm0")).isNull();
     }
 
+    /** Nobody but a user has it paused, so nobody but a user lets it run. */
+    @Test
+    void aPausedGuestStaysPaused() throws Exception {
+        Participant now = boot("count.bin", 1, "vm0");
+        toClose.add(now);
+        now.machine.pause();
+        int count = count(now.machine);
+        for (int i = 0; i < 2; i++) {
+            luod.awaitSubscribers(1);
+            luod.update();
+            now.machine.await();
+            now.close();
+            LuodAgent agent = new LuodAgent(luod.socket());
+            try (FdSets none = new FdSets()) {
+                Session session = agent.claim("vm0");
+                Retrieval retrieval = new Retrieval(session, List.of());
+                Machine machine = retrieval.machine(config -> config, none);
+                now = new Participant(machine, new LiveUpdate(machine, agent, "vm0"));
+                toClose.add(now);
+                assertThat(retrieval.run()).isTrue();
+                agent.finish("vm0", session);
+                now.liveUpdate.start();
+            }
+            assertThat(now.machine.state()).isEqualTo(RunState.PAUSED);
+            TimeUnit.MILLISECONDS.sleep(50); // what must not happen has time to
+            assertThat(count(now.machine)).isEqualTo(count);
+        }
+        now.machine.resume();
+        Guest.awaitCount(now.machine);
+    }
+
+    @Test
+    void aGuestThatWasSavedElsewhereIsNotPreserved() throws Exception {
+        try (Participant guest = boot("count.bin", 1, "vm0")) {
+            guest.machine.save(dir.resolve("state").toString(), new SaveOptions(false, false));
+            luod.awaitSubscribers(1);
+            assertThatThrownBy(luod::update).hasMessageContaining("was saved");
+            assertThat(guest.machine.state()).isEqualTo(RunState.SAVED);
+            guest.machine.resume();
+            Guest.awaitCount(guest.machine);
+            luod.awaitSubscribers(1);
+            luod.update();
+            assertThat(guest.machine.await()).isInstanceOf(MachineEnd.HandedOver.class);
+        }
+    }
+
     @Test
     void aVmmThatDiesBeforeItsGuestRanLosesNothing() throws Exception {
         turnOnce();
@@ -282,6 +334,58 @@ class LiveUpdateTest {
                     .isInstanceOf(RestoreRefused.class)
                     .hasMessageContaining("moved on")
                     .hasMessageContaining("session");
+        }
+    }
+
+    /** Both have claimed, retrieved and looked at the generation before either runs it. */
+    @Test
+    void ofTwoVmmsWithTheSameSessionOneGetsTheGuest() throws Exception {
+        turnOnce();
+        LuodAgent agent = new LuodAgent(luod.socket());
+        try (FdSets none = new FdSets();
+                Session session = agent.claim("vm0");
+                Session same = Session.of(session.fd().dup())) {
+            Retrieval winner = new Retrieval(session, List.of());
+            Retrieval loser = new Retrieval(same, List.of());
+            try (Machine machine = winner.machine(config -> config, none);
+                    Machine other = loser.machine(config -> config, none)) {
+                assertThat(winner.run()).isTrue();
+                assertThatThrownBy(loser::run)
+                        .isInstanceOf(RestoreRefused.class)
+                        .hasMessageContaining("another VMM has the guest");
+                assertThat(other.state()).isEqualTo(RunState.PRELAUNCH);
+                Guest.awaitCount(machine);
+                agent.finish("vm0", session);
+            }
+        }
+    }
+
+    /** The update was given up here, and somebody has restored the guest from the session all the same. */
+    @Test
+    void aGuestThatRunsElsewhereDoesNotRunOnAfterAnAbort() throws Exception {
+        try (Participant guest = boot("count.bin", 1, "vm0");
+                LuodAgent other = new LuodAgent(luod.socket())) {
+            Failing failing = new Failing();
+            other.subscribe("never", failing);
+            luod.awaitSubscribers(2);
+            Thread update = new Thread(() -> assertThatThrownBy(luod::update).hasMessageContaining("never ready"));
+            update.start();
+            Guest.await("the guest is ready", guest.liveUpdate::isReady);
+            try (IdentityPage elsewhere =
+                    IdentityPage.adopt(guest.machine.identityPage().dup())) {
+                RamIdentity there = elsewhere.read();
+                assertThat(elsewhere.replace(there, there.next(RamIdentity.Cause.RESTORED)))
+                        .isTrue();
+            }
+            failing.fail.countDown();
+            update.join();
+            Guest.await("the guest is not ready any more", () -> !guest.liveUpdate.isReady());
+            assertThatThrownBy(guest.machine::resume)
+                    .isInstanceOf(VmmException.class)
+                    .hasMessageContaining("another VMM has the guest");
+            assertThat(guest.machine.state()).isEqualTo(RunState.PAUSED);
+            // And its agent goes on: the next update finds it.
+            luod.awaitSubscribers(2);
         }
     }
 

@@ -178,6 +178,27 @@ class SaveRestoreTest {
     }
 
     @Test
+    void aStateKnowsWhetherItsGuestWasPaused() throws Exception {
+        try (Machine machine = boot("count.bin")) {
+            machine.resume();
+            awaitCountBeyond(machine, 3);
+            machine.save(state.toString(), SaveOptions.IN_PLACE);
+            try (Incoming incoming = new Incoming(state.toString(), false)) {
+                assertThat(incoming.isPaused()).isFalse();
+            }
+            machine.resume();
+            machine.pause();
+            machine.save(state.toString(), SaveOptions.IN_PLACE);
+        }
+        try (Machine machine = restore(false)) {
+            assertThat(machine.startsPaused()).isTrue();
+            int count = counter(machine);
+            machine.resume();
+            awaitCountBeyond(machine, count);
+        }
+    }
+
+    @Test
     void aStateIsTakenUpOnce() throws Exception {
         saveOnce();
         try (Machine machine = restore(false)) {

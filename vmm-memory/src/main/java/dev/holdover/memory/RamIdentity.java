@@ -2,7 +2,6 @@ package dev.holdover.memory;
 
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
-import dev.holdover.linux.Memfd;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -11,7 +10,7 @@ import java.util.zip.CRC32C;
 
 /**
  * Which RAM a file holds, and how often a guest has resumed in it since: a random id and a generation, kept with the file
- * ({@link FileMark}), or in a page of a DAX device.
+ * ({@link FileMark}), in a page of a DAX device, or in a page of its own ({@link IdentityPage}).
  *
  * <p>The generation is raised before every first run of a guest in that RAM: after a boot, after a save when the guest
  * resumes, after a restore. So a state that names a lower one is of RAM that has moved on since. An attribute outlives the
@@ -33,8 +32,13 @@ public record RamIdentity(UUID id, long generation, Cause cause) {
     /** Bytes that it takes where it is kept. */
     static final int SIZE = 32;
 
+    /** Offsets in those bytes. */
+    static final int GENERATION = 16;
+
+    static final int CAUSE = 24;
+
     /** "HOLDRAM" and a version. */
-    private static final long PAGE_MAGIC = 0x014d4152444c4f48L;
+    static final long PAGE_MAGIC = 0x014d4152444c4f48L;
 
     private static final long PAGE = 4096;
     /** So many pages of a slice are looked through for one that is not zero. */
@@ -109,49 +113,22 @@ public record RamIdentity(UUID id, long generation, Cause cause) {
         return true;
     }
 
-    /** A page of its own for what stands with RAM that takes no attribute along, as through a live update. */
-    public static Fd newPage() {
-        Fd page = Memfd.create("holdover-identity", PAGE);
-        Memfd.seal(page, Memfd.F_SEAL_GROW | Memfd.F_SEAL_SHRINK | Memfd.F_SEAL_SEAL);
-        return page;
-    }
-
-    /** What stands in a page; null if there is nothing. */
-    public static RamIdentity readPage(Fd page) {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment content = arena.allocate(Long.BYTES + SIZE, 8);
-            long n = page.readFully(content, 0);
-            boolean marked = content.get(ValueLayout.JAVA_LONG, 0) == PAGE_MAGIC;
-            return n == content.byteSize() && marked ? decode(content.asSlice(Long.BYTES)) : null;
-        }
-    }
-
-    /** Writes it to a page. */
-    public void writePage(Fd page) {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment content = arena.allocate(Long.BYTES + SIZE, 8);
-            content.set(ValueLayout.JAVA_LONG, 0, PAGE_MAGIC);
-            encode(content.asSlice(Long.BYTES));
-            page.writeFully(content, 0);
-        }
-    }
-
     /** What those {@link #SIZE} bytes say; null if they say nothing. */
     static RamIdentity decode(MemorySegment value) {
-        Cause cause = Cause.of(value.get(ValueLayout.JAVA_INT, 24));
+        Cause cause = Cause.of(value.get(ValueLayout.JAVA_INT, CAUSE));
         if (cause == null) {
             return null;
         }
         UUID id = new UUID(value.get(ValueLayout.JAVA_LONG, 0), value.get(ValueLayout.JAVA_LONG, 8));
-        return new RamIdentity(id, value.get(ValueLayout.JAVA_LONG, 16), cause);
+        return new RamIdentity(id, value.get(ValueLayout.JAVA_LONG, GENERATION), cause);
     }
 
     /** Writes its {@link #SIZE} bytes. */
     void encode(MemorySegment value) {
         value.set(ValueLayout.JAVA_LONG, 0, id.getMostSignificantBits());
         value.set(ValueLayout.JAVA_LONG, 8, id.getLeastSignificantBits());
-        value.set(ValueLayout.JAVA_LONG, 16, generation);
-        value.set(ValueLayout.JAVA_INT, 24, cause.code);
+        value.set(ValueLayout.JAVA_LONG, GENERATION, generation);
+        value.set(ValueLayout.JAVA_INT, CAUSE, cause.code);
     }
 
     /**
