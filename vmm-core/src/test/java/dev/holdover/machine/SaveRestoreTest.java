@@ -125,6 +125,30 @@ class SaveRestoreTest {
         assertThat(Files.readString(serial, StandardCharsets.ISO_8859_1)).doesNotContain("X");
     }
 
+    /** A host whose TSC has another rate has to scale it; a move that it cannot make right is refused. */
+    @Test
+    void theTscsRateGoesAlong() {
+        int khz;
+        try (Machine machine = boot("count.bin")) {
+            khz = machine.guestTscKhz();
+            assertThat(khz).isPositive();
+            machine.save(state.toString(), COPY);
+        }
+        try (Incoming incoming = new Incoming(state.toString(), false)) {
+            assertThat(incoming.vcpu(0).state().tscKhz()).isEqualTo(khz);
+            assertThat(incoming.tscKhz(0, khz + khz / 10_000, false))
+                    .as("100 ppm faster")
+                    .isZero();
+            assertThat(incoming.tscKhz(0, khz / 2, true)).as("half as fast").isEqualTo(khz);
+            assertThatThrownBy(() -> incoming.tscKhz(0, khz / 2, false))
+                    .isInstanceOf(RestoreRefused.class)
+                    .hasMessageContaining("the guest's TSC runs at " + khz + " kHz, this host's at " + khz / 2);
+        }
+        try (Incoming forced = new Incoming(state.toString(), true)) {
+            assertThat(forced.tscKhz(0, khz / 2, false)).isZero();
+        }
+    }
+
     @Test
     void copiedRamComesBackInANewFile() throws Exception {
         int before;
