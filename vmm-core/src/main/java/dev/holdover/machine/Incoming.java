@@ -295,13 +295,12 @@ public final class Incoming implements AutoCloseable {
         }
     }
 
-    /** Pages that were zero are not in the state, so RAM that it is loaded into has to be zero. */
+    /**
+     * Pages that were zero are not in the state, so RAM that it is loaded into has to be zero; in a private mapping, too,
+     * where the file shows through.
+     */
     private void requireEmpty(GuestMemory.Region region, Ram ram) {
-        if (region.fd() == null || !region.shared()) {
-            return;
-        }
-        long data = region.fd().trySeekData(region.fdOffset());
-        if (data >= 0 && data < region.fdOffset() + region.size()) {
+        if (region.fd() != null && !region.isZero()) {
             throw refused("its RAM is in the state itself, and " + ram.config().memPath()
                     + " is not empty; remove it, or name a new file with --ram mem-path=PATH");
         }

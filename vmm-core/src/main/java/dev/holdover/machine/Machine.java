@@ -203,6 +203,8 @@ public final class Machine implements AutoCloseable {
         try {
             if (incoming != null) {
                 incoming.requireRam(config.ram());
+            } else {
+                ConfigCodec.requireSavable(config);
             }
             if (openedRam == null) {
                 openedRam = Ram.open(config.ram(), fdsets, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);

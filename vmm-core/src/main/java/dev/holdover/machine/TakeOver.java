@@ -71,6 +71,7 @@ public final class TakeOver implements AutoCloseable {
      */
     public Machine prepare() {
         try {
+            peer.requireTrusted();
             Message first = peer.receive(offerMillis);
             if (!(first instanceof Message.Offer offer)) {
                 throw new VmmException("no guest was offered after " + Patience.text(offerMillis));
