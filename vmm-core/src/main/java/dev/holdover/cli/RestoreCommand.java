@@ -107,7 +107,7 @@ final class RestoreCommand implements Callable<Integer>, PlainArguments.Reader {
 
     @Option(
             names = "--disk",
-            paramLabel = "path=FILE[,readonly=on]",
+            paramLabel = "path=FILE[,KEY=VALUE...]",
             description = "Where a disk is now; given once for each disk, in their order.")
     private List<String> disks = new ArrayList<>();
 

@@ -121,8 +121,11 @@ final class RunCommand implements Callable<Integer>, PlainArguments.Reader {
 
     @Option(
             names = "--disk",
-            paramLabel = "path=FILE[,readonly=on]",
-            description = "A virtio disk on a raw image or a block device. May be given several times.")
+            paramLabel = "path=FILE[,KEY=VALUE...]",
+            description = {
+                "A virtio disk on a raw image or a block device; may be given several times.",
+                DiskConfig.SYNTAX
+            })
     private List<String> disks = new ArrayList<>();
 
     @Option(

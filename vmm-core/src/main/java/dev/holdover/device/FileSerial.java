@@ -6,7 +6,7 @@ import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 import java.util.List;
 
-/** A serial port whose output goes to a file: created with mode 0644, or cut to nothing, but for a guest that goes on. No input. */
+/** A serial port whose output goes to a file: created with mode 0600, or cut to nothing, but for a guest that goes on. No input. */
 final class FileSerial extends SerialBackend {
     private final OutputFile file;
     private final SerialWriter writer;

@@ -10,6 +10,9 @@ import dev.holdover.linux.FileNames;
  * to nothing, and a file that was created but not started is deleted again.
  */
 public final class OutputFile implements AutoCloseable {
+    /** Appended to, so that a file which somebody cuts (logrotate's copytruncate) goes on at its new end, without a hole. */
+    private static final int FLAGS = Fd.O_WRONLY | Fd.O_CREAT | Fd.O_APPEND;
+
     private final String path;
     private final Fd fd;
     private final boolean created;
@@ -22,16 +25,16 @@ public final class OutputFile implements AutoCloseable {
         this.created = created;
     }
 
-    /** Opens it, created with mode 0644 if it is not there; ErrnoException if it cannot be written. */
+    /** Opens it, created with mode 0600 if it is not there; ErrnoException if it cannot be written. */
     public static OutputFile open(String path) {
         try {
-            return new OutputFile(path, Fd.open(path, Fd.O_WRONLY | Fd.O_CREAT | Fd.O_EXCL, 0644), true);
+            return new OutputFile(path, Fd.open(path, FLAGS | Fd.O_EXCL, 0600), true);
         } catch (ErrnoException e) {
             if (e.errno() != Errno.EEXIST) {
                 throw e;
             }
             // O_CREAT for a link to nowhere.
-            return new OutputFile(path, Fd.open(path, Fd.O_WRONLY | Fd.O_CREAT, 0644), false);
+            return new OutputFile(path, Fd.open(path, FLAGS, 0600), false);
         }
     }
 
@@ -56,9 +59,7 @@ public final class OutputFile implements AutoCloseable {
         if (created || !fd.stat().isRegular()) {
             return;
         }
-        if (goesOn) {
-            fd.seekEnd();
-        } else {
+        if (!goesOn) {
             fd.truncate(0);
         }
     }

@@ -13,6 +13,7 @@ import dev.holdover.vmstate.StateException;
 import dev.holdover.vmstate.StateInput;
 import dev.holdover.vmstate.StateOutput;
 import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -28,6 +29,9 @@ final class ConfigCodec {
     private static final int MAX_TEXT = 4096;
     private static final int MAX_COMMAND_LINE = 0xffff;
     private static final int MAX_DEVICES = 64;
+    /** More than all that is no text. */
+    private static final int FIXED_FIELDS = 256;
+
     private static final int KERNEL = 1;
     private static final int FIRMWARE = 2;
 
@@ -39,7 +43,7 @@ final class ConfigCodec {
     }
 
     static MemorySegment encode(MachineConfig config) {
-        StateOutput out = new StateOutput(MemorySegment.ofArray(new byte[1 << 16]));
+        StateOutput out = new StateOutput(MemorySegment.ofArray(new byte[encodedLimit(config)]));
         out.string(config.name());
         RamConfig ram = config.ram();
         out.string(ram.backend().name());
@@ -85,6 +89,73 @@ final class ConfigCodec {
         return out.written();
     }
 
+    /**
+     * Refuses a machine whose guest could be started, but not restored: a state has limits.
+     *
+     * @throws UsageException that names the option
+     */
+    static void requireSavable(MachineConfig config) {
+        requireText("--name", config.name(), MAX_TEXT);
+        requirePath("--ram mem-path=", config.ram().memPath());
+        if (config.boot() instanceof BootSource.KernelImage image) {
+            requirePath("--kernel", image.config().kernel().toString());
+            requirePath(
+                    "--initrd",
+                    image.config().initrd() == null
+                            ? null
+                            : image.config().initrd().toString());
+            requireText("--append", image.config().commandLine(), MAX_COMMAND_LINE);
+        } else if (config.boot() instanceof BootSource.Firmware firmware) {
+            requirePath("--bios", firmware.image().toString());
+        }
+        requireText("--serial", config.serial().text(), MAX_TEXT);
+        requireText(
+                "--console", config.console() == null ? "" : config.console().text(), MAX_TEXT);
+        requireCount("--disk", config.disks().size());
+        config.disks().forEach(disk -> requirePath("--disk path=", disk.path()));
+        requireCount("--net", config.nets().size());
+        config.nets().forEach(net -> requireText("--net tap=", net.tap(), MAX_TEXT));
+        requireCount("--vfio", config.vfio().size());
+        config.vfio().forEach(device -> requireText("--vfio", device.text(), MAX_TEXT));
+    }
+
+    private static void requirePath(String option, String path) {
+        if (path != null) {
+            requireText(option, absolute(path), MAX_TEXT);
+        }
+    }
+
+    private static void requireText(String option, String text, int most) {
+        int length = utf8Length(text);
+        if (length > most) {
+            throw new UsageException(option + ": its text has " + length + " bytes in UTF-8, a saved guest's may have "
+                    + most + " at most");
+        }
+        if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
+            throw new UsageException(option + ": its text cannot be written in UTF-8, as a saved guest's has to be");
+        }
+    }
+
+    private static int utf8Length(String text) {
+        return text.getBytes(StandardCharsets.UTF_8).length;
+    }
+
+    private static void requireCount(String option, int count) {
+        if (count > MAX_DEVICES) {
+            throw new UsageException(option + " is given " + count + " times, a guest may have " + MAX_DEVICES);
+        }
+    }
+
+    /** At least the bytes that a machine takes; of any that {@link #requireSavable} lets pass less than a header may have. */
+    private static int encodedLimit(MachineConfig config) {
+        int texts =
+                8 + config.disks().size() + config.nets().size() + config.vfio().size();
+        int commandLine = config.boot() instanceof BootSource.KernelImage image
+                ? utf8Length(image.config().commandLine())
+                : 0;
+        return FIXED_FIELDS + commandLine + texts * (MAX_TEXT + 16);
+    }
+
     /** The state may be restored from another directory. */
     private static String absolute(String path) {
         return Path.of(path).toAbsolutePath().toString();
@@ -114,7 +185,7 @@ final class ConfigCodec {
         String console = in.string(MAX_TEXT);
         List<DiskConfig> disks = new ArrayList<>();
         for (int i = in.count(MAX_DEVICES); i > 0; i--) {
-            disks.add(new DiskConfig(in.string(MAX_TEXT), in.bool()));
+            disks.add(DiskConfig.raw(in.string(MAX_TEXT), in.bool()));
         }
         List<NetConfig> nets = new ArrayList<>();
         for (int i = in.count(MAX_DEVICES); i > 0; i--) {

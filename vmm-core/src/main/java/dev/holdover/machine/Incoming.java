@@ -57,6 +57,9 @@ public final class Incoming implements AutoCloseable {
             PciConfigState.SECTION,
             MsixState.SECTION);
 
+    /** By so much the rates of two hosts may differ: as much as NTP corrects in a guest (500 ppm), and half of it left. */
+    private static final long TSC_TOLERANCE_PPM = 250;
+
     /** How RAM and disks are known to be the state's. */
     private enum Trust {
         /** By what stands with it. */
@@ -139,7 +142,7 @@ public final class Incoming implements AutoCloseable {
             this.config = ConfigCodec.decode(
                     state.header().configVersion(), state.header().configInput());
             for (int i = 0; i < config.cpus(); i++) {
-                vcpus.add(VcpuSection.read(state.section(VcpuSection.TYPE, i).input()));
+                vcpus.add(VcpuSection.read(state.section(VcpuSection.TYPE, i)));
             }
             int sections = 0;
             for (SectionEntry entry : state.header().sections()) {
@@ -305,13 +308,12 @@ public final class Incoming implements AutoCloseable {
         }
     }
 
-    /** Pages that were zero are not in the state, so RAM that it is loaded into has to be zero. */
+    /**
+     * Pages that were zero are not in the state, so RAM that it is loaded into has to be zero; in a private mapping, too,
+     * where the file shows through.
+     */
     private void requireEmpty(GuestMemory.Region region, Ram ram) {
-        if (region.fd() == null || !region.shared()) {
-            return;
-        }
-        long data = region.fd().trySeekData(region.fdOffset());
-        if (data >= 0 && data < region.fdOffset() + region.size()) {
+        if (region.fd() != null && !region.isZero()) {
             throw refused("its RAM is in the state itself, and " + ram.config().memPath()
                     + " is not empty; remove it, or name a new file with --ram mem-path=PATH");
         }
@@ -339,6 +341,27 @@ public final class Incoming implements AutoCloseable {
             throw refused("its vector state has " + saved + " bytes, this host's KVM takes " + xsaveSize);
         }
         return cpuid;
+    }
+
+    /**
+     * The rate in kHz to which a vCPU's TSC is to be set; 0 if it is to stay as it is: the host's. A guest that stays on its
+     * machine is not refused for a rate: a kernel that calibrates the TSC anew gets another within some hundred ppm.
+     *
+     * @param hostKhz the rate that the vCPU has; 0 if it is not known
+     * @param scales whether KVM of this host can give a vCPU another rate
+     */
+    int tscKhz(int id, int hostKhz, boolean scales) {
+        int saved = vcpus.get(id).state().tscKhz();
+        long most = hostKhz * TSC_TOLERANCE_PPM / 1_000_000;
+        if (saved == 0 || hostKhz == 0 || Math.abs((long) saved - hostKhz) <= most) {
+            return 0;
+        }
+        if (!scales && trust == Trust.IDENTITY) {
+            throw refused("the guest's TSC runs at " + saved + " kHz, this host's at " + hostKhz
+                    + " kHz, and its KVM cannot scale it: the guest's clock would run wrong; use a host with the same"
+                    + " rate or with TSC scaling, or --force");
+        }
+        return scales ? saved : 0;
     }
 
     @Override

@@ -95,6 +95,8 @@ public final class Machine implements AutoCloseable {
 
     private volatile List<TimelineEvent> timeline = List.of();
     private int tscKhz;
+    private int guestTscKhz;
+    private int hostTscKhz;
     private final MemorySegment clock = Arena.ofAuto().allocate(KvmVm.CLOCK_SIZE, 8);
     private volatile PageWriter pageWriter;
     private final List<VcpuState> powerOn = new ArrayList<>();
@@ -209,6 +211,8 @@ public final class Machine implements AutoCloseable {
         try {
             if (incoming != null) {
                 incoming.requireRam(config.ram());
+            } else {
+                ConfigCodec.requireSavable(config);
             }
             if (openedRam == null) {
                 openedRam = Ram.open(config.ram(), fdsets, MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
@@ -392,8 +396,27 @@ public final class Machine implements AutoCloseable {
                     : incoming.requireCpu(id, supported, deadline, vcpu.xsaveSize());
             vcpu.setCpuid(cpuid);
             cpuids.add(cpuid);
+            setTscRate(kvm, vcpu, incoming);
             EntryRegisters.setMemoryTypes(vcpu);
         }
+    }
+
+    /** Before the vCPU's state is set: its TSC counts at that rate from then on. */
+    private void setTscRate(Kvm kvm, KvmVcpu vcpu, Incoming incoming) {
+        if (vcpu.id() == 0) {
+            guestTscKhz = kvm.has(KvmCap.GET_TSC_KHZ) ? vcpu.tryTscKhz() : 0;
+            hostTscKhz = guestTscKhz;
+        }
+        int khz = incoming == null ? 0 : incoming.tscKhz(vcpu.id(), hostTscKhz, kvm.has(KvmCap.TSC_CONTROL));
+        if (khz != 0) {
+            vcpu.setTscKhz(khz);
+            guestTscKhz = khz;
+        }
+    }
+
+    /** The rate of the guest's TSC in kHz; 0 if KVM does not tell. */
+    int guestTscKhz() {
+        return guestTscKhz;
     }
 
     private void keepPowerOnState() {
@@ -415,8 +438,12 @@ public final class Machine implements AutoCloseable {
         for (int i = 0; i < vcpus.size(); i++) {
             Restore.vcpu(vcpus.get(i).vcpu(), incoming.vcpu(i).state(), sregs2);
         }
-        GuestTime guestTime =
-                GuestTime.of(passed, vcpus.getFirst().vcpu(), incoming.vcpu(0).state(), incoming.vm());
+        GuestTime guestTime = GuestTime.of(
+                // Another rate than the host's: how far the TSC has come meanwhile is not known by the host's.
+                guestTscKhz == hostTscKhz ? passed : GuestTime.Passed.NOT,
+                vcpus.getFirst().vcpu(),
+                incoming.vcpu(0).state(),
+                incoming.vm());
         for (int i = 0; i < vcpus.size(); i++) {
             guestTime.setTsc(vcpus.get(i).vcpu(), incoming.vcpu(i).state());
         }

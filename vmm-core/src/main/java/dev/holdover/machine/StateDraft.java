@@ -37,6 +37,7 @@ final class StateDraft {
         this.vmSection = layout.section(VmSection.TYPE, 0, VmSection.SIZE);
         for (int i = 0; i < machine.vcpus.size(); i++) {
             VcpuState state = new VcpuState(machine.vcpus.get(i).vcpu().xsaveSize(), machine.msrs);
+            state.setTscKhz(machine.guestTscKhz());
             vcpuStates.add(state);
             layout.section(VcpuSection.TYPE, i, VcpuSection.size(machine.cpuids.get(i), state));
         }

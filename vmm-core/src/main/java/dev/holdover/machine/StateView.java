@@ -172,9 +172,7 @@ public final class StateView {
         }
         try {
             if (vcpu && entry.instance() < Machine.MAX_CPUS) {
-                vcpus.add(
-                        Integer.toString(entry.instance()),
-                        VcpuView.of(VcpuSection.read(section.view().input())));
+                vcpus.add(Integer.toString(entry.instance()), VcpuView.of(VcpuSection.read(section.view())));
             } else if (!vcpu) {
                 devices.add(entry.id(), DeviceView.of(section.view()));
             }

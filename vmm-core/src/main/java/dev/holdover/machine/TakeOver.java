@@ -71,6 +71,7 @@ public final class TakeOver implements AutoCloseable {
      */
     public Machine prepare() {
         try {
+            peer.requireTrusted();
             Message first = peer.receive(offerMillis);
             if (!(first instanceof Message.Offer offer)) {
                 throw new VmmException("no guest was offered after " + Patience.text(offerMillis));
@@ -115,12 +116,12 @@ public final class TakeOver implements AutoCloseable {
         }
     }
 
-    private static Mapping mapState(Fd memory) {
-        long seals = Memfd.trySeals(memory);
+    /** Maps the state. Where vm.memfd_noexec forbids memfds it is in a file without a name, which takes no seals. */
+    static Mapping mapState(Fd memory) {
         long size = memory.stat().size();
-        if (seals < 0 || (seals & Memfd.F_SEAL_SHRINK) == 0 || size <= 0 || size > MAX_STATE) {
-            throw new VmmException(
-                    "the state that is handed over is no memfd, sealed against being cut, of up to 64 MiB");
+        if (!Memfd.isSafeFromOthers(memory) || size <= 0 || size > MAX_STATE) {
+            throw new VmmException("the state that is handed over is no memfd, sealed against being cut, and no file"
+                    + " without a name on a tmpfs, of up to 64 MiB");
         }
         return Mapping.shared(memory, 0, size);
     }
@@ -129,7 +130,11 @@ public final class TakeOver implements AutoCloseable {
         if (copy == null) {
             copy = Arena.ofAuto().allocate(state.segment().byteSize(), 4096);
         }
-        MemorySegment.copy(state.segment(), 0, copy, 0, copy.byteSize());
+        try {
+            MemorySegment.copy(state.segment(), 0, copy, 0, copy.byteSize());
+        } catch (InternalError e) { // the JVM's word for SIGBUS
+            throw new VmmException("the state that is handed over was cut while it was read", e);
+        }
         return copy;
     }
 

@@ -7,13 +7,15 @@ import dev.holdover.kvm.state.Regs;
 import dev.holdover.kvm.state.Sregs;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.vmstate.SectionType;
+import dev.holdover.vmstate.SectionView;
 import dev.holdover.vmstate.StateInput;
 import dev.holdover.vmstate.StateOutput;
 import java.lang.foreign.MemorySegment;
 
 /** A vCPU in a state: KVM's structs one behind the other, as KVM gave them, after their counts. */
 final class VcpuSection {
-    static final SectionType TYPE = new SectionType("vcpu", 1);
+    /** Version 1 did not know the TSC's rate. */
+    static final SectionType TYPE = new SectionType("vcpu", 2);
 
     private static final int COUNTS = 16;
     private static final int MAX_LEAVES = 4096;
@@ -41,7 +43,7 @@ final class VcpuSection {
         out.i32(cpuid.size());
         out.i32(state.msrs().size());
         out.i32((int) state.xsave().byteSize());
-        out.i32(0);
+        out.i32(state.tscKhz());
         out.bytes(cpuid.segment());
         out.bytes(state.msrs().segment());
         out.bytes(state.xsave());
@@ -58,12 +60,20 @@ final class VcpuSection {
     /** What a section holds. */
     record Contents(Cpuid cpuid, VcpuState state) {}
 
-    static Contents read(StateInput in) {
+    static Contents read(SectionView section) {
+        return read(section.version(), section.input());
+    }
+
+    static Contents read(int version, StateInput in) {
         int leaves = in.count(MAX_LEAVES);
         int msrs = in.count(Msrs.MAX);
         int xsave = in.count(MAX_XSAVE);
-        if (in.i32() != 0) {
+        int khz = in.i32();
+        if (version < 2 && khz != 0) {
             throw in.refuse("its reserved word is not zero");
+        }
+        if (khz < 0) {
+            throw in.refuse("its TSC has a rate of " + khz + " kHz");
         }
         Cpuid cpuid = new Cpuid(leaves);
         MemorySegment saved = in.bytes(cpuid.segment().byteSize());
@@ -85,6 +95,7 @@ final class VcpuSection {
         take(in, state.lapic());
         take(in, state.events());
         state.setTscOffset(in.i64());
+        state.setTscKhz(khz);
         in.end();
         return new Contents(cpuid, state);
     }

@@ -69,6 +69,9 @@ final class VcpuView {
         StateGroup time = new StateGroup();
         msr(time, "tsc", state.msrs(), Msrs.IA32_TSC);
         msr(time, "deadline", state.msrs(), Msrs.IA32_TSC_DEADLINE);
+        if (state.tscKhz() != 0) {
+            time.number("tsc-khz", state.tscKhz());
+        }
         return vcpu.add("time", time)
                 .number("msrs", state.msrs().size())
                 .number("cpuid-leaves", contents.cpuid().size())

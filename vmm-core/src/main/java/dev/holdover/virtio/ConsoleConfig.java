@@ -40,7 +40,7 @@ public sealed interface ConsoleConfig {
     default VirtioConsole open(EventLoop.FailureHandler onFailure) {
         try {
             if (this instanceof File file) {
-                Fd output = Fd.open(file.path(), Fd.O_WRONLY | Fd.O_CREAT, 0644);
+                Fd output = Fd.open(file.path(), Fd.O_WRONLY | Fd.O_CREAT | Fd.O_APPEND, 0600);
                 return new VirtioConsole(null, output, 0, 0, onFailure);
             }
             Tty.Pty pty = Tty.openPty();

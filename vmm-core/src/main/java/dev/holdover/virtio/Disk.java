@@ -86,13 +86,41 @@ public class Disk implements AutoCloseable {
             throw new VmmException(
                     "disk " + config.path() + " is empty; give it a size, say with: truncate -s 1G " + config.path());
         }
-        if (!fd.tryLock(!config.readOnly())) {
+        lock(fd, config);
+        ImageFormat format = config.format() == DiskConfig.Format.RAW ? null : ImageFormat.of(fd, size);
+        if (format != null) {
+            throw new VmmException("disk " + config.path() + " is a " + format.text()
+                    + " image, and would be given to the guest as if it were raw, which destroys it at the first write;"
+                    + " convert it, say with: qemu-img convert -O raw " + config.path()
+                    + " disk.img, or say format=raw if the guest is to have these bytes");
+        }
+        return new Disk(fd, config.path(), size, config.readOnly());
+    }
+
+    private static void lock(Fd fd, DiskConfig config) {
+        if (config.locking() == DiskConfig.Locking.OFF) {
+            return;
+        }
+        boolean locked;
+        try {
+            locked = fd.tryLock(!config.readOnly());
+        } catch (ErrnoException e) {
+            String why = "disk " + config.path() + " cannot be locked, "
+                    + e.errno().name() + " (" + e.errno().text() + ")";
+            if (config.locking() == DiskConfig.Locking.ON) {
+                throw new VmmException(
+                        why + "; its file system may have no locks: say locking=off if nothing else uses" + " the disk",
+                        e);
+            }
+            System.err.println("vmm: " + why + ": nothing keeps another VMM from using it as well");
+            return;
+        }
+        if (!locked) {
             throw new VmmException("disk " + config.path() + " is in use (by another process, or by another --disk)"
                     + (config.readOnly()
                             ? " and written to; stop that one first"
                             : "; stop that one first, or have both only read it with readonly=on"));
         }
-        return new Disk(fd, config.path(), size, config.readOnly());
     }
 
     private static String kind(FileStat stat) {

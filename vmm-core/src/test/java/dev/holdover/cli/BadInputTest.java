@@ -384,7 +384,7 @@ class BadInputTest {
     @Test
     void refusesACommandLineTooLongForItsKernel() throws IOException {
         Files.copy(Guests.path("long64.elf"), dir.resolve("linux"));
-        refuses(ExitCode.FAILED, "run -k TMP/linux --serial null -a " + "x".repeat(70_000), "command line");
+        refuses(2, "run -k TMP/linux --serial null -a " + "x".repeat(70_000), "--append: its text has 70000 bytes");
     }
 
     @Test

@@ -36,7 +36,7 @@ class ConfigCodecTest {
                 new BootSource.KernelImage(new BootConfig(Path.of("/kernel"), null, "quiet ")),
                 new SerialConfig.Null(),
                 null,
-                List.of(new DiskConfig("/disk", true)),
+                List.of(DiskConfig.raw("/disk", true)),
                 List.of(),
                 true,
                 pci,

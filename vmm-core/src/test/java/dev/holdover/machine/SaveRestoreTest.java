@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.FdSets;
+import dev.holdover.memory.RamConfig;
 import dev.holdover.testing.NeedsKvm;
 import dev.holdover.vmstate.StateException;
 import java.io.IOException;
@@ -123,6 +124,50 @@ class SaveRestoreTest {
             assertThat(machine.memory().getInt(BROKEN)).isZero();
         }
         assertThat(Files.readString(serial, StandardCharsets.ISO_8859_1)).doesNotContain("X");
+    }
+
+    /** Zero pages are not in the state: what a file holds would show through a private mapping of it. */
+    @Test
+    void privateRamIsNotRestoredIntoAFileThatHoldsSomething() throws IOException {
+        try (Machine machine = new Machine(config("count.bin", "16M", "backend=anonymous", 1), fdsets)) {
+            machine.save(state.toString(), COPY);
+        }
+        byte[] content = new byte[16 << 20];
+        content[9 << 20] = 1;
+        Files.write(ram, content);
+        try (Incoming incoming = new Incoming(state.toString(), false)) {
+            MachineConfig config = incoming.config().withRam(RamConfig.parse("16M", "share=off,mem-path=" + ram));
+            assertThatThrownBy(() -> Machine.restore(config, fdsets, incoming))
+                    .isInstanceOf(RestoreRefused.class)
+                    .hasMessageContaining(ram + " is not empty");
+            content[9 << 20] = 0;
+            Files.write(ram, content);
+            Machine.restore(config, fdsets, incoming).close();
+        }
+    }
+
+    /** A host whose TSC has another rate has to scale it; a move that it cannot make right is refused. */
+    @Test
+    void theTscsRateGoesAlong() {
+        int khz;
+        try (Machine machine = boot("count.bin")) {
+            khz = machine.guestTscKhz();
+            assertThat(khz).isPositive();
+            machine.save(state.toString(), COPY);
+        }
+        try (Incoming incoming = new Incoming(state.toString(), false)) {
+            assertThat(incoming.vcpu(0).state().tscKhz()).isEqualTo(khz);
+            assertThat(incoming.tscKhz(0, khz + khz / 10_000, false))
+                    .as("100 ppm faster")
+                    .isZero();
+            assertThat(incoming.tscKhz(0, khz / 2, true)).as("half as fast").isEqualTo(khz);
+            assertThatThrownBy(() -> incoming.tscKhz(0, khz / 2, false))
+                    .isInstanceOf(RestoreRefused.class)
+                    .hasMessageContaining("the guest's TSC runs at " + khz + " kHz, this host's at " + khz / 2);
+        }
+        try (Incoming forced = new Incoming(state.toString(), true)) {
+            assertThat(forced.tscKhz(0, khz / 2, false)).isZero();
+        }
     }
 
     @Test

@@ -29,7 +29,7 @@ final class SectionTarget {
             if (config) {
                 ConfigCodec.decode(version, view.input());
             } else if (type.equals(VcpuSection.TYPE)) {
-                VcpuSection.read(view.input());
+                VcpuSection.read(view);
             } else {
                 DeviceView.of(view);
             }

@@ -8,6 +8,7 @@ import dev.holdover.linux.VmmException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HexFormat;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -28,9 +29,11 @@ class DiskTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "''|no path; write --disk path=FILE[,readonly=on|off]",
+                "''|no path; write --disk path=FILE[,readonly=on|off][,format=raw][,locking=on|off|auto]",
                 "readonly=on|no path",
-                "a.img|'a.img' is not KEY=VALUE; keys are path, readonly",
+                "a.img|'a.img' is not KEY=VALUE; keys are path, readonly, format, locking",
+                "path=a,format=qcow2|format is raw, not 'qcow2'; other images have to be converted",
+                "path=a,locking=yes|locking is on, off or auto, not 'yes'",
                 "path=a,bus=ide|unknown key 'bus'",
                 "path=|path has no value; write path=VALUE",
                 "path=a,path=b|path is given twice",
@@ -75,6 +78,46 @@ class DiskTest {
         assertThat(new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor())
                 .isZero();
         refused(fifo, true, "disk FILE is a FIFO or socket; give a raw image file or a block device");
+    }
+
+    /** As its bytes, an image of another format is no disk for a guest, whose first write would destroy it. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "514649fb00000003 | 0 | qcow2",
+                "51454400 | 0 | QED",
+                "4b444d5601000000 | 0 | VMDK",
+                "23204469736b2044657363726970746f7246696c65 | 0 | VMDK",
+                "7668647866696c65 | 0 | VHDX",
+                "636f6e6563746978 | 0 | VHD",
+                "636f6e6563746978 | 3584 | VHD",
+                "7f10dabe | 64 | VDI",
+                "576974686f7574467265655370616365 | 0 | Parallels",
+            })
+    void refusesImagesOfOtherFormats(String magic, int at, String format) throws IOException {
+        byte[] bytes = new byte[4096];
+        byte[] found = HexFormat.of().parseHex(magic);
+        System.arraycopy(found, 0, bytes, at, found.length);
+        Path image = Files.write(directory.resolve("image"), bytes);
+        assertThatThrownBy(() -> Disk.open(DiskConfig.parse("path=" + image)))
+                .isInstanceOf(VmmException.class)
+                .hasMessageStartingWith("disk " + image + " is a " + format + " image, and would be given to the guest")
+                .hasMessageContaining("qemu-img convert -O raw " + image)
+                .hasMessageContaining("format=raw");
+        Disk.open(DiskConfig.parse("format=raw,path=" + image)).close();
+        Disk.open(DiskConfig.raw(image.toString(), false)).close(); // a saved guest's: it may have written that
+        assertThat(image).hasBinaryContent(bytes);
+    }
+
+    @Test
+    void isNotLockedIfTheUserSaysSo() throws IOException {
+        Path image = Files.write(directory.resolve("image"), new byte[512]);
+        try (Disk _ = Disk.open(DiskConfig.parse("locking=on,path=" + image))) {
+            Disk.open(DiskConfig.parse("locking=off,path=" + image)).close();
+            assertThatThrownBy(() -> Disk.open(DiskConfig.parse("locking=auto,path=" + image)))
+                    .hasMessageContaining("in use");
+        }
     }
 
     @Test

@@ -330,6 +330,11 @@ public final class KvmVcpu implements AutoCloseable {
         return (int) fd.ioctl("ioctl KVM_GET_TSC_KHZ", KvmIoctl.KVM_GET_TSC_KHZ, 0);
     }
 
+    /** KVM_GET_TSC_KHZ; 0 on a host with an unstable TSC (EIO). */
+    public int tryTscKhz() {
+        return (int) Math.max(0, fd.tryIoctl(KvmIoctl.KVM_GET_TSC_KHZ, 0));
+    }
+
     /** KVM_SET_TSC_KHZ; another than the host's needs {@link KvmCap#TSC_CONTROL}. */
     public void setTscKhz(int khz) {
         fd.ioctl("ioctl KVM_SET_TSC_KHZ", KvmIoctl.KVM_SET_TSC_KHZ, khz);

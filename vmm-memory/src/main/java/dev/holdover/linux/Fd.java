@@ -119,6 +119,17 @@ public final class Fd implements AutoCloseable {
         return new Fd((int) ErrnoException.check("dup " + name, tryDup(number())), name);
     }
 
+    /**
+     * A descriptor of an open file description of its own, whose locks and flags others do not share: open(2) of
+     * /proc/self/fd/N. Null if the file cannot be opened anew: its permissions do not allow it, or /proc is not there.
+     *
+     * @param flags as of open(2): {@link #O_RDWR} say
+     */
+    public Fd tryReopen(int flags) {
+        long result = tryOpen("/proc/self/fd/" + number(), flags, 0);
+        return result < 0 ? null : new Fd((int) result, name);
+    }
+
     /** Duplicates a descriptor that is not owned here, say one that was inherited; returns it or throws EBADF. */
     public static Fd dupOf(int foreign, String name) {
         return new Fd((int) ErrnoException.check("dup " + name, tryDup(foreign)), name);

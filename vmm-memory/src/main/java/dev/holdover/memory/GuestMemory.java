@@ -1,6 +1,8 @@
 package dev.holdover.memory;
 
+import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
@@ -39,7 +41,52 @@ public final class GuestMemory {
         public long end() {
             return gpa + segment.byteSize();
         }
+
+        /**
+         * Whether it holds nothing but zeros, in its file if it has one. A file is read by pread(2), so that none of its
+         * holes is filled; a DAX device through the mapping. Blocks as reads do.
+         */
+        public boolean isZero() {
+            if (fd == null || fd.stat().isCharacterDevice()) {
+                return isZero(segment);
+            }
+            long end = fdOffset + size();
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment chunk = arena.allocate(Math.min(CHUNK, size()), Long.BYTES);
+                long at = fdOffset;
+                while (at < end) {
+                    long data = fd.trySeekData(at);
+                    if (Errno.ENXIO.is(data) || data >= end) {
+                        return true;
+                    }
+                    at = Math.max(at, data);
+                    MemorySegment some = chunk.asSlice(0, Math.min(chunk.byteSize(), end - at));
+                    some.fill((byte) 0);
+                    fd.readFully(some, at);
+                    if (!isZero(some)) {
+                        return false;
+                    }
+                    at += some.byteSize();
+                }
+                return true;
+            }
+        }
+
+        private static boolean isZero(MemorySegment bytes) {
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment zeros = arena.allocate(Math.min(CHUNK, bytes.byteSize()), Long.BYTES);
+                for (long at = 0; at < bytes.byteSize(); at += zeros.byteSize()) {
+                    long length = Math.min(zeros.byteSize(), bytes.byteSize() - at);
+                    if (MemorySegment.mismatch(bytes, at, at + length, zeros, 0, length) >= 0) {
+                        return false;
+                    }
+                }
+                return true;
+            }
+        }
     }
+
+    private static final long CHUNK = 1 << 20;
 
     private final List<Region> regions;
     private final long[] starts;

@@ -14,7 +14,7 @@ import java.nio.file.Path;
 /**
  * The file of {@code mem-path=}: opened or created, locked, sized and checked, but not mapped.
  *
- * <p>As in QEMU: a missing file is created with mode 0644 less the umask; an empty one is given the size it needs; any
+ * <p>As in QEMU: a missing file is created, but with mode 0600, since it holds all that its guest knows; an empty one is given the size it needs; any
  * other must hold offset + size bytes, more is left alone; a directory is given a file without a name. Beyond QEMU: the
  * file is locked (fcntl(2) F_OFD_SETLK), so that no two VMMs run guests on the same RAM, and a file that was created is
  * deleted again if the VMM fails before its guest has run.
@@ -37,7 +37,7 @@ final class RamFile implements AutoCloseable {
 
     /** Opens the file of a configuration and makes it ready to be mapped. Blocks as open(2) does. */
     static RamFile open(RamConfig config, FdSets fdsets) {
-        RamFile file = open(config.memPath(), fdsets);
+        RamFile file = open(config.memPath(), fdsets, config.share());
         try {
             file.prepare(config);
             return file;
@@ -47,10 +47,10 @@ final class RamFile implements AutoCloseable {
         }
     }
 
-    private static RamFile open(String path, FdSets fdsets) {
+    private static RamFile open(String path, FdSets fdsets, boolean share) {
         String failure = "can't open backing store " + path + " for guest RAM: ";
         try {
-            return FdSets.isFdSet(path) ? new RamFile(path, fdsets.open(path, Fd.O_RDWR), false) : openOrCreate(path);
+            return FdSets.isFdSet(path) ? new RamFile(path, ofFdSet(path, fdsets, share), false) : openOrCreate(path);
         } catch (ErrnoException e) {
             String advice = switch (e.errno()) {
                 case ENOENT -> "; does its directory exist?";
@@ -61,6 +61,29 @@ final class RamFile implements AutoCloseable {
         } catch (VmmException e) {
             throw new VmmException(failure + e.getMessage(), e);
         }
+    }
+
+    /**
+     * A descriptor of an fdset. It shares its open file description with whoever passed it in, and so with every VMM that
+     * has been given it: a lock on that would keep none of them out. So it is opened anew, where that is possible; unless
+     * whoever passed it in has locked it, and keeps others out himself.
+     */
+    private static Fd ofFdSet(String path, FdSets fdsets, boolean share) {
+        Fd passed = fdsets.open(path, Fd.O_RDWR);
+        Fd own = passed.tryReopen(Fd.O_RDWR);
+        if (own == null) {
+            return passed;
+        }
+        try {
+            if (!own.tryLock(share) && passed.tryLock(share)) {
+                own.close();
+                return passed;
+            }
+        } catch (ErrnoException e) {
+            // no locks here, as prepare() will tell
+        }
+        passed.close();
+        return own;
     }
 
     private static RamFile openOrCreate(String path) {
@@ -74,7 +97,7 @@ final class RamFile implements AutoCloseable {
             }
         }
         try {
-            return new RamFile(path, Fd.open(path, Fd.O_RDWR | Fd.O_CREAT | Fd.O_EXCL, 0644), true);
+            return new RamFile(path, Fd.open(path, Fd.O_RDWR | Fd.O_CREAT | Fd.O_EXCL, 0600), true);
         } catch (ErrnoException e) {
             if (e.errno() != Errno.EEXIST) {
                 throw e;
@@ -203,10 +226,13 @@ final class RamFile implements AutoCloseable {
             if (!fd.tryLock(share)) {
                 lockedOut = true;
                 throw new VmmException("guest RAM file " + path
-                        + " is in use by another VMM (its lock is held): end that one first, or use another file");
+                        + " is in use by another VMM, or as another guest RAM of this one (its lock is held): end that"
+                        + " one first, or use another file; a file holds one guest's RAM only");
             }
         } catch (ErrnoException e) {
-            // A file system without locks protects nobody, but its users know that.
+            System.err.println("vmm: guest RAM file " + path + " cannot be locked, "
+                    + e.errno().name() + " (" + e.errno().text()
+                    + "): nothing keeps another VMM from using it as well");
         }
     }
 

@@ -12,18 +12,22 @@ import dev.holdover.linux.Memfd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.GuestMemory.Region;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class RamTest {
     private static final long MIB = 1 << 20;
@@ -287,7 +291,8 @@ class RamTest {
     void aFileInUseIsRefusedToASecondVmm() {
         Path path = shm.resolve("ram");
         String inUse = "guest RAM file " + path
-                + " is in use by another VMM (its lock is held): end that one first, or use another file";
+                + " is in use by another VMM, or as another guest RAM of this one (its lock is held): end that one first, or"
+                + " use another file; a file holds one guest's RAM only";
         Ram first = open("4M", "mem-path=" + path);
         refuses("4M", "mem-path=" + path, inUse);
         refuses("4M", "share=off,mem-path=" + path, inUse);
@@ -317,7 +322,53 @@ class RamTest {
         assertThat(path).doesNotExist();
     }
 
+    @Test
+    void aFileThatIsMadeIsItsUsersOnly() throws IOException {
+        Path path = shm.resolve("ram");
+        try (Ram ram = open("4M", "mem-path=" + path)) {
+            assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path)))
+                    .isEqualTo("rw-------");
+            assertThat(ram.memory().regions().getFirst().isZero()).isTrue();
+            ram.memory().putInt(4 * MIB - 4, 1);
+            assertThat(ram.memory().regions().getFirst().isZero()).isFalse();
+        }
+    }
+
+    /** What is in the file shows through a private mapping. */
+    @Test
+    void aPrivateMappingOfAFileThatHoldsSomethingIsNotZero() throws IOException {
+        Path path = shm.resolve("ram");
+        Files.write(path, new byte[(int) (4 * MIB)]); // no hole
+        try (Ram ram = open("4M", "share=off,mem-path=" + path)) {
+            assertThat(ram.memory().regions().getFirst().isZero()).isTrue();
+        }
+        try (RandomAccessFile file = new RandomAccessFile(path.toFile(), "rw")) {
+            file.seek(3 * MIB);
+            file.write(1);
+        }
+        try (Ram ram = open("4M", "share=off,mem-path=" + path)) {
+            assertThat(ram.memory().regions().getFirst().isZero()).isFalse();
+        }
+    }
+
     // fdsets
+
+    /** Two VMMs that were given one open file description have descriptors of it, and would share a lock on it. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void anFdSetsFileIsLockedAgainstAVmmThatWasGivenTheSame(boolean anonymous) {
+        Fd passed = anonymous
+                ? Memfd.create("user's", 4 * MIB)
+                : Fd.open(shm.resolve("ram").toString(), Fd.O_RDWR | Fd.O_CREAT, 0600);
+        fdsets.add(3, passed, null);
+        fdsets.add(4, passed.dup(), null);
+        Ram first = open("4M", "mem-path=/dev/fdset/3");
+        assertThatThrownBy(() -> open("4M", "mem-path=/dev/fdset/4"))
+                .isInstanceOf(VmmException.class)
+                .hasMessageContaining("/dev/fdset/4 is in use by another VMM");
+        first.close();
+        open("4M", "mem-path=/dev/fdset/4").close();
+    }
 
     @Test
     void anFdSetsMemfdIsUsedAsItIs() {

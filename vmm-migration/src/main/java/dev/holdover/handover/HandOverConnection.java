@@ -56,13 +56,39 @@ public final class HandOverConnection implements AutoCloseable {
     /** Connects to a VMM that stands by at a path. Blocks while its backlog is full. */
     public static HandOverConnection connect(String path) {
         try {
-            return new HandOverConnection(UnixSocket.connect(UnixSocket.Kind.SEQPACKET, path), path);
+            HandOverConnection connection =
+                    new HandOverConnection(UnixSocket.connect(UnixSocket.Kind.SEQPACKET, path), path);
+            try {
+                connection.requireTrusted();
+                return connection;
+            } catch (RuntimeException e) {
+                connection.close();
+                throw e;
+            }
         } catch (ErrnoException e) {
             throw new VmmException(
                     "can't hand the guest over to " + path + ": "
                             + e.errno().name() + " (" + e.errno().text() + "); does ./vmm standby --listen " + path
                             + " run?",
                     e);
+        }
+    }
+
+    /**
+     * Refuses a peer that is another user's: whoever has a guest's RAM and disks has all that it knows, and whoever gives one
+     * away decides what this process maps. Root's and this user's own processes are trusted.
+     *
+     * @throws VmmException if it is another user's
+     */
+    public void requireTrusted() {
+        requireTrusted(peer, credentials(), UnixSocket.Peer.self().uid());
+    }
+
+    static void requireTrusted(String peer, UnixSocket.Peer other, int own) {
+        if (other.uid() != own && other.uid() != 0) {
+            throw new VmmException(peer + " is a process of uid " + other.uid() + " (pid " + other.pid()
+                    + "), EPERM (Operation not permitted): a guest is handed over between processes of one user, here uid "
+                    + own + ", or root's");
         }
     }
 

@@ -77,7 +77,7 @@ final class StateFormat {
     static final long CHUNK = CHUNK_PAGES * PAGE;
 
     // What a header may claim at most. Nothing is allocated for a claim beyond these, or beyond the file's size.
-    static final int MAX_CONFIG = 64 << 10;
+    static final int MAX_CONFIG = 1 << 20;
     static final int MAX_REGIONS = 1024;
     static final int MAX_SECTIONS = 16384;
     static final int MAX_HEADER = 2 << 20;

@@ -22,6 +22,7 @@ public final class VcpuState {
     private final MemorySegment events;
     private final Msrs msrs;
     private long tscOffset;
+    private int tscKhz;
 
     /**
      * Room for one vCPU.
@@ -96,6 +97,15 @@ public final class VcpuState {
 
     public Msrs msrs() {
         return msrs;
+    }
+
+    /** The rate of the guest's TSC in kHz; 0 if it is not known. */
+    public int tscKhz() {
+        return tscKhz;
+    }
+
+    public void setTscKhz(int khz) {
+        this.tscKhz = khz;
     }
 
     public long tscOffset() {
