@@ -154,8 +154,8 @@ final class HoldBackend implements Backend {
     public void settle() {}
 
     @Override
-    public void turn(byte[] registry) {
-        // What there is to do needs luod's thread.
+    public void turn(byte[] registry, TurnDecision decision) {
+        decision.requireTurn(); // what there is to do needs luod's thread
     }
 
     @Override

@@ -78,6 +78,9 @@ public final class Luod implements AutoCloseable {
     /** Given up for a moment when there are no more, to end a connection instead of letting it wait. */
     private Fd spare = openSpare();
 
+    /** No further update begins. */
+    private boolean ending;
+
     private boolean closed;
 
     /** Listens, and takes over what an earlier luod has left; throws {@link VmmException} if that is not possible. */
@@ -312,7 +315,9 @@ public final class Luod implements AutoCloseable {
         }
         if (client.watches) {
             client.watches = false;
-            giveUp("luoctl, which asked for it, has ended");
+            if (update == null || update.phase() != Update.Phase.TURNING) {
+                giveUp("luoctl, which asked for it, has ended");
+            }
         }
     }
 
@@ -583,6 +588,9 @@ public final class Luod implements AutoCloseable {
     }
 
     void kexec(LuodClient client, boolean force) {
+        if (ending) {
+            throw new LuodClient.Refusal(Errno.ESHUTDOWN, "this luod ends");
+        }
         if (update != null || starting) {
             throw new LuodClient.Refusal(Errno.EBUSY, "an update runs already; luoctl abort ends it");
         }
@@ -695,7 +703,7 @@ public final class Luod implements AutoCloseable {
 
     /** Ends the update that runs, if it still can be ended. */
     private boolean giveUp(String reason) {
-        boolean runs = starting || (update != null && update.phase() != Update.Phase.TURNING);
+        boolean runs = update == null ? starting : update.decision().tryAbort();
         if (runs) {
             endUpdate(reason);
         }
@@ -749,12 +757,17 @@ public final class Luod implements AutoCloseable {
         }
         tellWatchers("TURNING", Map.of());
         byte[] registry = new Registry(entries, List.of(TimelineEvent.now(Phase.REBOOT))).write();
+        Update turning = update;
         worker.run(() -> {
             try {
-                backend.turn(registry);
+                backend.turn(registry, turning.decision());
                 loop.run(() -> turned(participants));
             } catch (VmmException | ErrnoException e) {
-                loop.run(() -> endUpdate(e.getMessage()));
+                loop.run(() -> {
+                    if (update == turning) { // not one that was aborted meanwhile
+                        endUpdate(e.getMessage());
+                    }
+                });
             }
         });
     }
@@ -786,6 +799,36 @@ public final class Luod implements AutoCloseable {
         return ids;
     }
 
+    /**
+     * Begins no further update and aborts one that runs, on whatever thread. If reboot(2) has been decided on already, this
+     * returns only if that fails: clients that are ready must not see their connections end before.
+     */
+    public void stopUpdates() {
+        if (abortForEnd()) {
+            return;
+        }
+        worker.runAndWait(() -> {}); // behind reboot(2), or the turn of the hold back end
+        if (!abortForEnd()) {
+            loop.runAndWait(() -> endUpdate("luod ends")); // the turn was cut short by a bug
+        }
+    }
+
+    /** False if it is too late for an abort. */
+    private boolean abortForEnd() {
+        boolean[] none = {false};
+        loop.runAndWait(() -> {
+            ending = true;
+            giveUp("luod ends");
+            none[0] = update == null;
+        });
+        return none[0];
+    }
+
+    /** For tests: a task ahead of sync(2) and reboot(2). */
+    void onWorker(Runnable task) {
+        worker.run(task);
+    }
+
     /** Waits until what clients have begun so far is done on both threads. */
     void awaitTasks() {
         worker.runAndWait(() -> {});
@@ -795,11 +838,11 @@ public final class Luod implements AutoCloseable {
     /** Aborts an update that runs, ends all connections, and removes the socket. Once. */
     @Override
     public void close() {
+        stopUpdates();
         loop.runAndWait(() -> {
             if (closed) {
                 return;
             }
-            giveUp("luod ends");
             closed = true;
             loop.unwatch(watch);
             for (LuodClient client : List.copyOf(clients)) {

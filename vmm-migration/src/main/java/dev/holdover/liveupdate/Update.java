@@ -12,7 +12,7 @@ import java.util.Map;
  * <pre>
  * PREPARING   clients that know it preserve RAM while their guests run      until all are prepared
  * PRESERVING  all clients stop their guests and preserve the rest           until all are ready
- * TURNING     sync(2), reboot(2); nothing stops it any more
+ * TURNING     sync(2), reboot(2); the line before reboot(2) decides, see {@link TurnDecision}
  * </pre>
  */
 final class Update {
@@ -53,6 +53,7 @@ final class Update {
     final long number;
     private final Luod luod;
     private final Map<String, Participant> participants = new LinkedHashMap<>();
+    private final TurnDecision decision = new TurnDecision();
     private Phase phase = Phase.PREPARING;
     /** All who had subscribed at the start have joined. */
     private boolean begun;
@@ -67,6 +68,10 @@ final class Update {
 
     Phase phase() {
         return phase;
+    }
+
+    TurnDecision decision() {
+        return decision;
     }
 
     Participant participant(String id) {
