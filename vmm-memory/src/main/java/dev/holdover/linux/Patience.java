@@ -30,7 +30,8 @@ public final class Patience {
     static final double MAX_MEASURED = 20;
 
     // CRC32C is a stub of hand-written machine code, whether its caller is interpreted or compiled, so the time does
-    // not depend on what the JVM has compiled. Its instructions are the ones that an emulator of processors is slowest at:
+    // not depend on what the JVM has compiled. Its instructions are the ones that an emulator of processors is slowest
+    // at:
     // 4 KiB take 0.2 µs on a server processor of 2.6 GHz, 0.5 µs on a slow one, and 27 µs in QEMU's TCG on the former,
     // whose other work is 7 (arithmetic) to 60 times (class loading) slower.
     private static final int BYTES = 4096;

@@ -41,6 +41,9 @@ import java.util.concurrent.TimeUnit;
 public final class Luod implements AutoCloseable {
     static final int MAX_CLIENTS = 1024;
 
+    /** Of one uid, unless it may administer luod: the others' clients have room, too. */
+    static final int MAX_CLIENTS_OF_UID = 256;
+
     private static final int TICK_MILLIS = 20;
 
     private final LuodOptions options;
@@ -65,6 +68,8 @@ public final class Luod implements AutoCloseable {
     private long watch;
     private final Set<LuodClient> clients = new LinkedHashSet<>();
     private final Map<String, LuodClient> subscribers = new LinkedHashMap<>();
+    /** By id. Those that were found to have ended go when somebody asks. */
+    private final Map<String, Adrift> adrift = new LinkedHashMap<>();
     /** Sessions that clients prepared with an earlier luod and gave back; for the next update. */
     private final Map<String, Holding> parked = new LinkedHashMap<>();
     /** Incoming ones. */
@@ -73,6 +78,7 @@ public final class Luod implements AutoCloseable {
     private Update update;
     private long updates;
     private boolean starting;
+    private boolean forced;
     private ScheduledFuture<?> ticks;
 
     /** Given up for a moment when there are no more, to end a connection instead of letting it wait. */
@@ -245,7 +251,9 @@ public final class Luod implements AutoCloseable {
             accepted.close();
             return;
         }
-        if (clients.size() >= MAX_CLIENTS && !makeRoom()) {
+        boolean full = clients.size() >= MAX_CLIENTS && !makeRoom();
+        if (full || (!client.isAdmin() && clientsOf(client.peer.uid()) >= MAX_CLIENTS_OF_UID)) {
+            client.process.close();
             accepted.close();
             return;
         }
@@ -288,6 +296,14 @@ public final class Luod implements AutoCloseable {
         return false;
     }
 
+    private int clientsOf(int uid) {
+        int count = 0;
+        for (LuodClient client : clients) {
+            count += client.peer.uid() == uid ? 1 : 0;
+        }
+        return count;
+    }
+
     private boolean isWaiting(LuodClient client) {
         for (Kept session : kept.values()) {
             if (session.waiting.contains(client)) {
@@ -308,10 +324,19 @@ public final class Luod implements AutoCloseable {
             if (given != null) {
                 given.close();
             }
+            Adrift left = setAdrift(client);
             Update.Participant participant = update == null ? null : update.participant(client.id);
             if (participant != null && participant.client == client) {
-                guarded(() -> update.left(participant));
+                guarded(() -> {
+                    if (left == null) {
+                        update.left(participant);
+                    } else {
+                        update.adrift(participant, left);
+                    }
+                });
             }
+        } else {
+            client.process.close();
         }
         if (client.watches) {
             client.watches = false;
@@ -319,6 +344,43 @@ public final class Luod implements AutoCloseable {
                 giveUp("luoctl, which asked for it, has ended");
             }
         }
+    }
+
+    /** Takes note of a client whose process runs on; null if it has ended, or has nothing left to lose here. */
+    private Adrift setAdrift(LuodClient client) {
+        // A client within luod's own process, as tests have, ends with its connection.
+        boolean own = client.peer.pid() == UnixSocket.Peer.self().pid();
+        if (own || closed || client.released || client.process.hasExited()) {
+            client.process.close();
+            return null;
+        }
+        dropExited();
+        Adrift left = new Adrift(client);
+        adrift.put(client.id, left);
+        return left;
+    }
+
+    /** Those of an update that runs stay until it has noticed. */
+    private void dropExited() {
+        for (Adrift left : List.copyOf(adrift.values())) {
+            if (left.hasExited() && (update == null || update.participant(left.id) == null)) {
+                adrift.remove(left.id).close();
+            }
+        }
+    }
+
+    /** Who runs without a connection, as a sentence; null if nobody. */
+    private String whoIsAdrift() {
+        dropExited();
+        if (adrift.isEmpty()) {
+            return null;
+        }
+        List<String> texts = new ArrayList<>();
+        for (Adrift left : adrift.values()) {
+            texts.add(left.text());
+        }
+        return "clients run whose connections are gone, and would be lost: " + first(texts)
+                + "; end them, or give them up with luoctl discard ID or --force";
     }
 
     /** In their order, unlike {@link Map#of}. */
@@ -345,6 +407,10 @@ public final class Luod implements AutoCloseable {
             throw new LuodClient.Refusal(Errno.EPERM, "the session of " + id + " belongs to another user");
         }
         boolean again = other == client;
+        Adrift again0 = adrift.remove(id);
+        if (again0 != null) {
+            again0.close();
+        }
         client.id = id;
         subscribers.put(id, client);
         String refused = null;
@@ -569,6 +635,15 @@ public final class Luod implements AutoCloseable {
             members.put("state", state(subscriber.id));
             client.send("CLIENT", members, null);
         }
+        dropExited();
+        for (Adrift left : adrift.values()) {
+            Map<String, Object> members = new LinkedHashMap<>();
+            members.put("id", left.id);
+            members.put("uid", (long) left.peer.uid());
+            members.put("pid", (long) left.peer.pid());
+            members.put("state", Update.Step.ADRIFT.name());
+            client.send("CLIENT", members, null);
+        }
         for (Kept session : kept.values()) {
             Map<String, Object> members = new LinkedHashMap<>();
             members.put("id", session.id);
@@ -611,12 +686,17 @@ public final class Luod implements AutoCloseable {
         if (obstacle != null) {
             throw new LuodClient.Refusal(Errno.EINVAL, obstacle);
         }
+        String left = whoIsAdrift();
+        if (left != null && !force) {
+            throw new LuodClient.Refusal(Errno.EBUSY, left);
+        }
         if (subscribers.isEmpty() && !force) {
             throw new LuodClient.Refusal(
                     Errno.ENOENT, "no client has subscribed, nothing would be kept; --force if that is meant");
         }
         client.watches = true;
         starting = true;
+        forced = force;
         worker.run(() -> {
             backend.settle();
             loop.run(this::start);
@@ -638,11 +718,16 @@ public final class Luod implements AutoCloseable {
         if (!starting || closed) {
             return; // given up meanwhile
         }
+        String left = whoIsAdrift();
+        if (left != null && !forced) {
+            endUpdate(left); // it went while the disks settled
+            return;
+        }
         starting = false;
         for (Kept session : List.copyOf(kept.values())) {
             forget(session);
         }
-        update = new Update(this, ++updates);
+        update = new Update(this, ++updates, forced);
         ticks = clock.scheduleAtFixedRate(() -> loop.run(this::tick), TICK_MILLIS, TICK_MILLIS, TimeUnit.MILLISECONDS);
         for (LuodClient subscriber : List.copyOf(subscribers.values())) {
             if (update == null) {
@@ -731,6 +816,12 @@ public final class Luod implements AutoCloseable {
     }
 
     void discard(LuodClient client, String id) {
+        Adrift left = adrift.get(id);
+        if (left != null && update == null) {
+            adrift.remove(id).close();
+            client.send("END", Map.of(), null);
+            return;
+        }
         Kept session = kept.get(id);
         if (session == null) {
             throw new LuodClient.Refusal(Errno.ENOENT, "no session of " + id + " waits here");
@@ -847,6 +938,9 @@ public final class Luod implements AutoCloseable {
             loop.unwatch(watch);
             for (LuodClient client : List.copyOf(clients)) {
                 client.close();
+            }
+            for (Adrift left : adrift.values()) {
+                left.close();
             }
             for (Kept session : kept.values()) {
                 if (session.session != null) {

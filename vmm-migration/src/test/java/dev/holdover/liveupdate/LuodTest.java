@@ -390,6 +390,19 @@ class LuodTest {
         }
     }
 
+    /** "All are ready" would be true of nobody, too. */
+    @Test
+    void anUpdateWithoutAnyClientLeftIsAborted() {
+        PlainClient dies = plain("vm1");
+        PlainClient luoctl = kexec();
+        dies.expect(START);
+        dies.close();
+        awaitEvent(
+                luoctl,
+                "{\"event\": \"ABORTED\", \"reason\": \"all clients have ended, nothing would be kept; --force if that is"
+                        + " meant\"}");
+    }
+
     @Test
     void aClientThatComesLateTakesPart() {
         PlainClient first = plain("first");
