@@ -5,7 +5,6 @@ import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
-import dev.holdover.linux.FileNames;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
@@ -21,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
@@ -49,7 +49,7 @@ public final class Luod implements AutoCloseable {
     private final LuodOptions options;
     private final int uid = UnixSocket.Peer.self().uid();
     private final SocketFile socket;
-    private final Path registryFile;
+    private final RegistryFile registryFile;
     /** Of the update that this luod came up after. */
     private final List<TimelineEvent> stamps;
 
@@ -98,7 +98,7 @@ public final class Luod implements AutoCloseable {
         this.options = options;
         makeDirectory(options.socket());
         socket = SocketFile.listen("the socket of luod", options.socket());
-        registryFile = Path.of(options.socket() + ".registry");
+        registryFile = new RegistryFile(Path.of(options.socket() + ".registry"));
         try {
             openTo(options.group());
             loop = new EventLoop("luod", this::failed);
@@ -148,12 +148,9 @@ public final class Luod implements AutoCloseable {
      * had once and is therefore written down at once.
      */
     private Registry takeRegistry() {
-        try {
-            if (Files.exists(registryFile)) {
-                return Registry.read(Files.readAllBytes(registryFile));
-            }
-        } catch (IOException e) {
-            throw new VmmException("cannot read " + registryFile + ": " + e, e);
+        Optional<Registry> beside = registryFile.read();
+        if (beside.isPresent()) {
+            return beside.get();
         }
         byte[] registry = backend.takeRegistry();
         if (registry == null) {
@@ -175,15 +172,11 @@ public final class Luod implements AutoCloseable {
     }
 
     private void write(Registry registry) {
-        Path beside = Path.of(registryFile + ".new");
         try {
-            Files.deleteIfExists(beside);
-            Files.createFile(
-                    beside, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-            Files.write(beside, registry.write());
-            FileNames.rename(beside.toString(), registryFile.toString());
+            registryFile.write(registry);
         } catch (IOException | ErrnoException e) {
-            log("cannot write " + registryFile + ", a luod started anew would let only root claim: " + e);
+            log("cannot write the registry beside " + options.socket()
+                    + ", a luod started anew would let only root claim: " + e);
         }
     }
 
