@@ -94,7 +94,7 @@ final class LuodClient {
                 case FDS_LOST -> {
                     Fd first = lines.takeFd();
                     if (first != null) {
-                        first.close();
+                        ForeignFd.close(first);
                     }
                     hangUp(Errno.EMFILE, "file descriptors that came with a line were lost");
                 }
@@ -149,7 +149,7 @@ final class LuodClient {
         @Override
         public void close() {
             if (fd != null) {
-                fd.close();
+                ForeignFd.close(fd);
             }
         }
     }
