@@ -159,7 +159,7 @@ final class LuoctlCommand implements Callable<Integer> {
             },
             customSynopsis = "./vmm luoctl kexec [OPTION]...")
     static final class Kexec extends OfLuod {
-        @Option(names = "--force", description = "Even if no client has subscribed.")
+        @Option(names = "--force", description = "Even if no client has subscribed, or one has lost its connection.")
         private boolean force;
 
         @Override
@@ -183,7 +183,11 @@ final class LuoctlCommand implements Callable<Integer> {
 
     @Command(
             name = "discard",
-            description = {"Gives up a guest of the last update that is not up again: its RAM is freed.", ""},
+            description = {
+                "Gives up a guest of the last update that is not up again: its RAM is freed. Or a",
+                "client that runs without a connection: an update goes on without it.",
+                ""
+            },
             customSynopsis = "./vmm luoctl discard ID [OPTION]...")
     static final class Discard extends OfLuod {
         @Parameters(paramLabel = "ID", description = "As list shows it.")

@@ -119,6 +119,7 @@ final class LuodCommand implements Callable<Integer> {
             @Override
             public void run() {
                 boolean said = false;
+                luod.stopUpdates(); // from now on no guest comes into its hands
                 for (List<String> ids = luod.wouldLose(); !ids.isEmpty(); ids = luod.wouldLose()) {
                     if (!said) {
                         System.err.println("luod: guests would be lost if it ended now; it ends when they are restored"

@@ -2,16 +2,11 @@ package dev.holdover.device;
 
 import dev.holdover.handover.Part;
 import dev.holdover.linux.Epoll;
-import dev.holdover.linux.Errno;
-import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.UnixSocket;
-import dev.holdover.linux.VmmException;
-import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 
 /**
@@ -20,13 +15,8 @@ import java.util.List;
  * A client that shuts down only its sending side still gets output.
  */
 final class UnixSerial extends SerialBackend {
-    private static final int O_PATH = 0x200000;
-    private static final int S_IFMT = 0170000;
-    private static final int S_IFSOCK = 0140000;
-
-    private final String path;
     private final EventLoop loop;
-    private final UnixSocket listener;
+    private final SocketFile socket;
     private final SerialWriter writer;
 
     private SerialInput input;
@@ -39,25 +29,15 @@ final class UnixSerial extends SerialBackend {
     private long hangUpWatch;
 
     UnixSerial(String path, EventLoop loop) {
-        this.path = path;
         this.loop = loop;
-        removeStale(path);
-        try {
-            listener = UnixSocket.listen(UnixSocket.Kind.STREAM, path);
-        } catch (ErrnoException e) {
-            throw new VmmException(
-                    "cannot listen on the serial port's socket, " + e.getMessage() + ": name a path in a"
-                            + " directory that can be written",
-                    e);
-        }
+        socket = SocketFile.listen("the serial port's socket", path);
         writer = new SerialWriter(path, SerialWriter.WhenFull.DROP);
     }
 
     /** On a socket that another process listened on; takes the descriptors over. {@code client} may be null. */
     UnixSerial(String path, EventLoop loop, Fd listener, Fd client) {
-        this.path = path;
         this.loop = loop;
-        this.listener = new UnixSocket(listener);
+        this.socket = SocketFile.adopt(new UnixSocket(listener), path);
         this.writer = new SerialWriter(path, SerialWriter.WhenFull.DROP);
         if (client != null) {
             this.client = new UnixSocket(client);
@@ -77,7 +57,7 @@ final class UnixSerial extends SerialBackend {
 
     @Override
     public void parts(List<Part> to) {
-        to.add(new Part(Part.Role.SERIAL_LISTENER, "", listener.fd()));
+        to.add(new Part(Part.Role.SERIAL_LISTENER, "", socket.listener().fd()));
         loop.runAndWait(new Runnable() {
             @Override
             public void run() {
@@ -111,42 +91,6 @@ final class UnixSerial extends SerialBackend {
         });
     }
 
-    /** Deletes a socket at {@code path} that nobody listens on; refuses anything else that is there. */
-    private static void removeStale(String path) {
-        if (path.startsWith("@")) {
-            return;
-        }
-        int type;
-        try (Fd there = Fd.open(path, O_PATH)) {
-            type = there.stat().mode() & S_IFMT;
-        } catch (ErrnoException e) {
-            return; // nothing there, or listening on it will tell why not
-        }
-        if (type != S_IFSOCK) {
-            throw new VmmException(
-                    "the serial port's socket " + path + " cannot be made, EEXIST (File exists): a file that"
-                            + " is no socket is there; delete it or name another path");
-        }
-        try {
-            UnixSocket.connect(UnixSocket.Kind.STREAM, path).close();
-        } catch (ErrnoException e) {
-            if (e.errno() == Errno.ECONNREFUSED) {
-                delete(path);
-            }
-            return; // otherwise listening on it tells what is wrong
-        }
-        throw new VmmException("the serial port's socket " + path + " cannot be made, EADDRINUSE (Address already in"
-                + " use): another process listens on it; name another path");
-    }
-
-    private static void delete(String path) {
-        try {
-            Files.deleteIfExists(Path.of(path));
-        } catch (IOException e) {
-            // Listening on it will tell; at the end there is nothing more to do.
-        }
-    }
-
     @Override
     public void write(byte b) {
         writer.write(b);
@@ -178,7 +122,7 @@ final class UnixSerial extends SerialBackend {
         if (client != null || held || listenerWatch != 0) {
             return;
         }
-        listenerWatch = loop.watch(listener.fd(), Epoll.EPOLLIN, new EventLoop.Handler() {
+        listenerWatch = loop.watch(socket.listener().fd(), Epoll.EPOLLIN, new EventLoop.Handler() {
             @Override
             public void ready(int events) {
                 accept();
@@ -194,7 +138,7 @@ final class UnixSerial extends SerialBackend {
     }
 
     private void accept() {
-        UnixSocket accepted = listener.accept();
+        UnixSocket accepted = socket.listener().accept();
         if (accepted == null) {
             return;
         }
@@ -254,15 +198,15 @@ final class UnixSerial extends SerialBackend {
 
     @Override
     void restore() {
-        if (!path.startsWith("@") && !isGivenAway()) {
-            delete(path);
+        if (!isGivenAway()) {
+            socket.close();
         }
         writer.close();
     }
 
     @Override
     void closeDescriptors() {
-        listener.close();
+        socket.giveAway(); // its name, if it is still there, is another process's
         if (client != null) {
             client.close();
         }

@@ -57,6 +57,8 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
     private boolean keepsDevices;
 
     private volatile boolean ready;
+    /** The next process has it. */
+    private volatile boolean turned;
 
     /**
      * Refuses a machine that could not be preserved; {@link #start} then takes part in updates.
@@ -257,7 +259,8 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
 
     /**
      * A signal is to end this process. If the guest is ready for the next VMM, it must not run on here, nor must its
-     * session be closed: this does not return then, until the kernel or SIGKILL ends the process. Under systemd a signal
+     * session be closed: this returns when the generation has turned with this process still there (back end hold) or the
+     * update is aborted, unless the kernel or SIGKILL ends the process before. Under systemd a signal
      * that comes while a kexec is loaded is the word to preserve the guest, which its manager holds afterwards.
      */
     public void signalled() {
@@ -273,9 +276,9 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
             }
             return;
         }
-        while (ready) {
+        while (ready && !turned) {
             try {
-                TimeUnit.SECONDS.sleep(1);
+                TimeUnit.MILLISECONDS.sleep(50);
             } catch (InterruptedException e) {
                 // nobody does that here
             }
@@ -293,6 +296,7 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
     @Override
     public void turned() {
         machine.handedOver(null);
+        turned = true;
         machine.leave();
     }
 

@@ -10,6 +10,7 @@ import dev.holdover.linux.Patience;
 import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.DeviceAgent;
 import dev.holdover.liveupdate.LuodAgent;
+import dev.holdover.liveupdate.LuodControl;
 import dev.holdover.liveupdate.Session;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.IdentityPage;
@@ -20,6 +21,7 @@ import dev.holdover.vmstate.TimelineEvent;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -296,6 +298,45 @@ class LiveUpdateTest {
             luod.awaitSubscribers(1);
             luod.update();
             assertThat(guest.machine.await()).isInstanceOf(MachineEnd.HandedOver.class);
+        }
+    }
+
+    /** The guest is the next process's then; the signal keeps its word. */
+    @Test
+    void aVmmThatGotASignalWhenItWasReadyEndsWithTheTurn() throws Exception {
+        CountDownLatch asked = new CountDownLatch(1);
+        CountDownLatch go = new CountDownLatch(1);
+        try (Participant guest = boot("count.bin", 1, "vm0");
+                LuodAgent other = new LuodAgent(luod.socket())) {
+            other.subscribe("slow", new IdleListener() {
+                @Override
+                public void preserve(Session session) {
+                    asked.countDown();
+                    try {
+                        go.await(PATIENCE_SECONDS, TimeUnit.SECONDS);
+                    } catch (InterruptedException e) {
+                        Thread.currentThread().interrupt();
+                    }
+                }
+            });
+            luod.awaitSubscribers(2);
+            Thread update = Thread.ofPlatform().start(luod::update);
+            assertThat(asked.await(PATIENCE_SECONDS, TimeUnit.SECONDS)).isTrue();
+            Guest.await("the guest is ready", guest.liveUpdate::isReady);
+            Thread signal = Thread.ofPlatform().start(guest.liveUpdate::signalled);
+            assertThat(signal.join(Duration.ofMillis(200)))
+                    .as("it stays while it is ready")
+                    .isFalse();
+            go.countDown();
+            update.join();
+            assertThat(signal.join(Duration.ofSeconds(PATIENCE_SECONDS)))
+                    .as("it ends")
+                    .isTrue();
+            assertThat(guest.machine.state()).isNotEqualTo(RunState.RUNNING);
+        }
+        try (LuodControl control = new LuodControl(luod.socket())) {
+            control.discard("vm0");
+            control.discard("slow");
         }
     }
 

@@ -186,6 +186,11 @@ public final class Fd implements AutoCloseable {
         }
     }
 
+    /** flock(2), exclusive, without waiting, which works on a directory, too; returns 0 or {@code -errno}, -EAGAIN if it is taken. */
+    public long tryFlock() {
+        return Syscall.call(Syscall.FLOCK, number(), 2 | 4); // LOCK_EX, LOCK_NB
+    }
+
     /** ioctl(2) with an integer or an address as argument; {@code call} names it in the error. */
     public long ioctl(String call, long request, long argument) {
         return ErrnoException.check(call, tryIoctl(request, argument));

@@ -1,11 +1,16 @@
 package dev.holdover.linux;
 
+import java.util.concurrent.locks.LockSupport;
+
 /**
  * A listening unix(7) socket with a name in the file system, which is removed again at the end.
  *
- * <p>A socket that nobody listens on any more, left by a process that was killed, is replaced.
+ * <p>A socket that nobody listens on any more, left by a process that was killed, is replaced. Two that find the same one
+ * take turns, by a lock on its directory (flock(2)): what the second finds is the first's, which listens by then.
  */
 public final class SocketFile implements AutoCloseable {
+    private static final int LOCK_MILLIS = 10_000;
+
     private final String path;
     private final UnixSocket listener;
     private final FileStat file;
@@ -36,9 +41,44 @@ public final class SocketFile implements AutoCloseable {
      * @param what names it in the sentence of a {@link VmmException}: "the control socket"
      */
     public static SocketFile listen(String what, UnixSocket.Kind kind, String path) {
-        if (!path.startsWith("@")) {
-            removeStale(what, kind, path);
+        if (path.startsWith("@")) {
+            return create(what, kind, path);
         }
+        Fd directory = lockDirectory(what, path);
+        try {
+            removeStale(what, kind, path);
+            return create(what, kind, path);
+        } finally {
+            directory.close();
+        }
+    }
+
+    /**
+     * Locks the directory of a path until the descriptor is closed. Where that is not possible, as in a directory that may
+     * not be read, on a file system without locks, or without a directory, the descriptor is one of nothing.
+     */
+    private static Fd lockDirectory(String what, String path) {
+        int slash = path.lastIndexOf('/');
+        String name = slash < 0 ? "." : path.substring(0, slash + 1);
+        Fd directory;
+        try {
+            directory = Fd.open(name, Fd.O_RDONLY | Fd.O_DIRECTORY);
+        } catch (ErrnoException e) {
+            return Fd.adopt(-1, name); // making the socket tells what is wrong
+        }
+        long deadline = System.nanoTime() + Patience.host().nanos(LOCK_MILLIS);
+        while (Errno.EAGAIN.is(directory.tryFlock())) {
+            if (System.nanoTime() - deadline >= 0) {
+                directory.close();
+                throw new VmmException(what + " " + path + " cannot be made, EAGAIN (Resource temporarily unavailable):"
+                        + " another process has locked its directory; name a path in another one");
+            }
+            LockSupport.parkNanos(1_000_000);
+        }
+        return directory;
+    }
+
+    private static SocketFile create(String what, UnixSocket.Kind kind, String path) {
         UnixSocket listener = null;
         try {
             listener = UnixSocket.listen(kind, path);
@@ -67,12 +107,13 @@ public final class SocketFile implements AutoCloseable {
                     + " is there; delete it or name another path");
         }
         try {
-            UnixSocket.connect(kind, path).close();
+            UnixSocket.connectNow(kind, path).close();
         } catch (ErrnoException e) {
             if (e.errno() == Errno.ECONNREFUSED) {
                 FileNames.tryUnlink(path);
             }
-            if (e.errno() != Errno.EPROTOTYPE) {
+            // EAGAIN: somebody listens who does not accept just now.
+            if (e.errno() != Errno.EPROTOTYPE && e.errno() != Errno.EAGAIN) {
                 return; // otherwise listening on it tells what is wrong
             }
         }

@@ -22,6 +22,7 @@ final class Syscall {
     static final int OPEN = 2;
     static final int CLOSE = 3;
     static final int FSTAT = 5;
+    static final int POLL = 7;
     static final int LSEEK = 8;
     static final int MMAP = 9;
     static final int MUNMAP = 11;
@@ -46,6 +47,7 @@ final class Syscall {
     static final int SETSOCKOPT = 54;
     static final int GETSOCKOPT = 55;
     static final int FCNTL = 72;
+    static final int FLOCK = 73;
     static final int FSYNC = 74;
     static final int FDATASYNC = 75;
     static final int FTRUNCATE = 77;
@@ -75,6 +77,7 @@ final class Syscall {
     static final int MEMFD_CREATE = 319;
     static final int KEXEC_FILE_LOAD = 320;
     static final int STATX = 332;
+    static final int PIDFD_OPEN = 434;
 
     private static final long FUNCTION = address("syscall");
 

@@ -27,9 +27,10 @@ sealed interface Backend extends AutoCloseable permits KernelBackend, HoldBacken
      * block for long; on a thread of its own.
      *
      * @param registry what luod has to know afterwards
+     * @param decision is asked last of all, right before nothing can be taken back
      * @throws dev.holdover.linux.VmmException if everything is as before
      */
-    void turn(byte[] registry);
+    void turn(byte[] registry, TurnDecision decision);
 
     /** On luod's thread, if {@link #turn} returned: a session's part of it. */
     void turned(Holding outgoing);

@@ -141,7 +141,7 @@ final class HoldBackend implements Backend {
 
     @Override
     public Holding takeBack(String session, Fd given) {
-        given.close();
+        ForeignFd.close(given);
         throw new VmmException("session " + session + " ended with the luod that held it");
     }
 
@@ -154,8 +154,8 @@ final class HoldBackend implements Backend {
     public void settle() {}
 
     @Override
-    public void turn(byte[] registry) {
-        // What there is to do needs luod's thread.
+    public void turn(byte[] registry, TurnDecision decision) {
+        decision.requireTurn(); // what there is to do needs luod's thread
     }
 
     @Override
@@ -183,7 +183,7 @@ final class HoldBackend implements Backend {
             List<Fd> fds = new ArrayList<>(received.fds());
             boolean replied = received.bytes() > 0 && answer(end, received, fds);
             for (Fd fd : fds) {
-                fd.close();
+                ForeignFd.close(fd);
             }
             if (!replied) {
                 loop.unwatch(end.watch);

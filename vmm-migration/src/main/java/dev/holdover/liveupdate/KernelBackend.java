@@ -107,9 +107,10 @@ final class KernelBackend implements Backend {
     }
 
     @Override
-    public void turn(byte[] registry) {
+    public void turn(byte[] registry, TurnDecision decision) {
         try (Session own = ownSession(registry)) {
             Kexec.sync();
+            decision.requireTurn();
             Errno errno = Errno.of(-Kexec.tryReboot());
             throw new VmmException("the kernel did not kexec, " + errno.name() + " (" + errno.text() + "): "
                     + (errno == Errno.EINVAL ? "no kernel is loaded" : "dmesg may tell what prevents it")

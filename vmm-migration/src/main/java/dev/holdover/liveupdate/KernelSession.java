@@ -30,7 +30,7 @@ public final class KernelSession implements Session {
     /** Takes one over; closes what is none, and asks nobody who may be behind it. */
     static KernelSession of(Fd fd) {
         try {
-            String name = tryName(fd);
+            String name = ForeignFd.isSession(fd) ? tryName(fd) : null;
             if (name == null) {
                 throw new SessionException(
                         fd.name() + " is no live-update session of the kernel's",
@@ -39,7 +39,7 @@ public final class KernelSession implements Session {
             }
             return new KernelSession(fd, name);
         } catch (RuntimeException e) {
-            fd.close();
+            ForeignFd.close(fd);
             throw e;
         }
     }

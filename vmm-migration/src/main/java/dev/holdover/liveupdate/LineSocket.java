@@ -128,7 +128,7 @@ final class LineSocket implements AutoCloseable {
                 if (arriving == null) {
                     arriving = came.get(i);
                 } else {
-                    came.get(i).close();
+                    ForeignFd.close(came.get(i));
                 }
             }
             fdsLost |= received.fdsLost();
@@ -164,7 +164,7 @@ final class LineSocket implements AutoCloseable {
 
     private void closeFd() {
         if (fd != null) {
-            fd.close();
+            ForeignFd.close(fd);
             fd = null;
         }
     }
@@ -233,7 +233,7 @@ final class LineSocket implements AutoCloseable {
         broken = true;
         closeFd();
         if (arriving != null) {
-            arriving.close();
+            ForeignFd.close(arriving);
             arriving = null;
         }
         for (Outgoing waiting : output) {

@@ -5,7 +5,6 @@ import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
-import dev.holdover.linux.FileNames;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
@@ -21,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
@@ -41,12 +41,15 @@ import java.util.concurrent.TimeUnit;
 public final class Luod implements AutoCloseable {
     static final int MAX_CLIENTS = 1024;
 
+    /** Of one uid, unless it may administer luod: the others' clients have room, too. */
+    static final int MAX_CLIENTS_OF_UID = 256;
+
     private static final int TICK_MILLIS = 20;
 
     private final LuodOptions options;
     private final int uid = UnixSocket.Peer.self().uid();
     private final SocketFile socket;
-    private final Path registryFile;
+    private final RegistryFile registryFile;
     /** Of the update that this luod came up after. */
     private final List<TimelineEvent> stamps;
 
@@ -65,6 +68,8 @@ public final class Luod implements AutoCloseable {
     private long watch;
     private final Set<LuodClient> clients = new LinkedHashSet<>();
     private final Map<String, LuodClient> subscribers = new LinkedHashMap<>();
+    /** By id. Those that were found to have ended go when somebody asks. */
+    private final Map<String, Adrift> adrift = new LinkedHashMap<>();
     /** Sessions that clients prepared with an earlier luod and gave back; for the next update. */
     private final Map<String, Holding> parked = new LinkedHashMap<>();
     /** Incoming ones. */
@@ -73,10 +78,14 @@ public final class Luod implements AutoCloseable {
     private Update update;
     private long updates;
     private boolean starting;
+    private boolean forced;
     private ScheduledFuture<?> ticks;
 
     /** Given up for a moment when there are no more, to end a connection instead of letting it wait. */
     private Fd spare = openSpare();
+
+    /** No further update begins. */
+    private boolean ending;
 
     private boolean closed;
 
@@ -89,7 +98,7 @@ public final class Luod implements AutoCloseable {
         this.options = options;
         makeDirectory(options.socket());
         socket = SocketFile.listen("the socket of luod", options.socket());
-        registryFile = Path.of(options.socket() + ".registry");
+        registryFile = new RegistryFile(Path.of(options.socket() + ".registry"));
         try {
             openTo(options.group());
             loop = new EventLoop("luod", this::failed);
@@ -139,12 +148,9 @@ public final class Luod implements AutoCloseable {
      * had once and is therefore written down at once.
      */
     private Registry takeRegistry() {
-        try {
-            if (Files.exists(registryFile)) {
-                return Registry.read(Files.readAllBytes(registryFile));
-            }
-        } catch (IOException e) {
-            throw new VmmException("cannot read " + registryFile + ": " + e, e);
+        Optional<Registry> beside = registryFile.read();
+        if (beside.isPresent()) {
+            return beside.get();
         }
         byte[] registry = backend.takeRegistry();
         if (registry == null) {
@@ -166,15 +172,11 @@ public final class Luod implements AutoCloseable {
     }
 
     private void write(Registry registry) {
-        Path beside = Path.of(registryFile + ".new");
         try {
-            Files.deleteIfExists(beside);
-            Files.createFile(
-                    beside, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-            Files.write(beside, registry.write());
-            FileNames.rename(beside.toString(), registryFile.toString());
+            registryFile.write(registry);
         } catch (IOException | ErrnoException e) {
-            log("cannot write " + registryFile + ", a luod started anew would let only root claim: " + e);
+            log("cannot write the registry beside " + options.socket()
+                    + ", a luod started anew would let only root claim: " + e);
         }
     }
 
@@ -242,7 +244,9 @@ public final class Luod implements AutoCloseable {
             accepted.close();
             return;
         }
-        if (clients.size() >= MAX_CLIENTS && !makeRoom()) {
+        boolean full = clients.size() >= MAX_CLIENTS && !makeRoom();
+        if (full || (!client.isAdmin() && clientsOf(client.peer.uid()) >= MAX_CLIENTS_OF_UID)) {
+            client.process.close();
             accepted.close();
             return;
         }
@@ -285,6 +289,14 @@ public final class Luod implements AutoCloseable {
         return false;
     }
 
+    private int clientsOf(int uid) {
+        int count = 0;
+        for (LuodClient client : clients) {
+            count += client.peer.uid() == uid ? 1 : 0;
+        }
+        return count;
+    }
+
     private boolean isWaiting(LuodClient client) {
         for (Kept session : kept.values()) {
             if (session.waiting.contains(client)) {
@@ -305,15 +317,63 @@ public final class Luod implements AutoCloseable {
             if (given != null) {
                 given.close();
             }
+            Adrift left = setAdrift(client);
             Update.Participant participant = update == null ? null : update.participant(client.id);
             if (participant != null && participant.client == client) {
-                guarded(() -> update.left(participant));
+                guarded(() -> {
+                    if (left == null) {
+                        update.left(participant);
+                    } else {
+                        update.adrift(participant, left);
+                    }
+                });
             }
+        } else {
+            client.process.close();
         }
         if (client.watches) {
             client.watches = false;
-            giveUp("luoctl, which asked for it, has ended");
+            if (update == null || update.phase() != Update.Phase.TURNING) {
+                giveUp("luoctl, which asked for it, has ended");
+            }
         }
+    }
+
+    /** Takes note of a client whose process runs on; null if it has ended, or has nothing left to lose here. */
+    private Adrift setAdrift(LuodClient client) {
+        // A client within luod's own process, as tests have, ends with its connection.
+        boolean own = client.peer.pid() == UnixSocket.Peer.self().pid();
+        if (own || closed || client.released || client.process.hasExited()) {
+            client.process.close();
+            return null;
+        }
+        dropExited();
+        Adrift left = new Adrift(client);
+        adrift.put(client.id, left);
+        return left;
+    }
+
+    /** Those of an update that runs stay until it has noticed. */
+    private void dropExited() {
+        for (Adrift left : List.copyOf(adrift.values())) {
+            if (left.hasExited() && (update == null || update.participant(left.id) == null)) {
+                adrift.remove(left.id).close();
+            }
+        }
+    }
+
+    /** Who runs without a connection, as a sentence; null if nobody. */
+    private String whoIsAdrift() {
+        dropExited();
+        if (adrift.isEmpty()) {
+            return null;
+        }
+        List<String> texts = new ArrayList<>();
+        for (Adrift left : adrift.values()) {
+            texts.add(left.text());
+        }
+        return "clients run whose connections are gone, and would be lost: " + first(texts)
+                + "; end them, or give them up with luoctl discard ID or --force";
     }
 
     /** In their order, unlike {@link Map#of}. */
@@ -340,6 +400,10 @@ public final class Luod implements AutoCloseable {
             throw new LuodClient.Refusal(Errno.EPERM, "the session of " + id + " belongs to another user");
         }
         boolean again = other == client;
+        Adrift again0 = adrift.remove(id);
+        if (again0 != null) {
+            again0.close();
+        }
         client.id = id;
         subscribers.put(id, client);
         String refused = null;
@@ -564,6 +628,15 @@ public final class Luod implements AutoCloseable {
             members.put("state", state(subscriber.id));
             client.send("CLIENT", members, null);
         }
+        dropExited();
+        for (Adrift left : adrift.values()) {
+            Map<String, Object> members = new LinkedHashMap<>();
+            members.put("id", left.id);
+            members.put("uid", (long) left.peer.uid());
+            members.put("pid", (long) left.peer.pid());
+            members.put("state", Update.Step.ADRIFT.name());
+            client.send("CLIENT", members, null);
+        }
         for (Kept session : kept.values()) {
             Map<String, Object> members = new LinkedHashMap<>();
             members.put("id", session.id);
@@ -583,6 +656,9 @@ public final class Luod implements AutoCloseable {
     }
 
     void kexec(LuodClient client, boolean force) {
+        if (ending) {
+            throw new LuodClient.Refusal(Errno.ESHUTDOWN, "this luod ends");
+        }
         if (update != null || starting) {
             throw new LuodClient.Refusal(Errno.EBUSY, "an update runs already; luoctl abort ends it");
         }
@@ -603,12 +679,17 @@ public final class Luod implements AutoCloseable {
         if (obstacle != null) {
             throw new LuodClient.Refusal(Errno.EINVAL, obstacle);
         }
+        String left = whoIsAdrift();
+        if (left != null && !force) {
+            throw new LuodClient.Refusal(Errno.EBUSY, left);
+        }
         if (subscribers.isEmpty() && !force) {
             throw new LuodClient.Refusal(
                     Errno.ENOENT, "no client has subscribed, nothing would be kept; --force if that is meant");
         }
         client.watches = true;
         starting = true;
+        forced = force;
         worker.run(() -> {
             backend.settle();
             loop.run(this::start);
@@ -630,11 +711,16 @@ public final class Luod implements AutoCloseable {
         if (!starting || closed) {
             return; // given up meanwhile
         }
+        String left = whoIsAdrift();
+        if (left != null && !forced) {
+            endUpdate(left); // it went while the disks settled
+            return;
+        }
         starting = false;
         for (Kept session : List.copyOf(kept.values())) {
             forget(session);
         }
-        update = new Update(this, ++updates);
+        update = new Update(this, ++updates, forced);
         ticks = clock.scheduleAtFixedRate(() -> loop.run(this::tick), TICK_MILLIS, TICK_MILLIS, TimeUnit.MILLISECONDS);
         for (LuodClient subscriber : List.copyOf(subscribers.values())) {
             if (update == null) {
@@ -695,7 +781,7 @@ public final class Luod implements AutoCloseable {
 
     /** Ends the update that runs, if it still can be ended. */
     private boolean giveUp(String reason) {
-        boolean runs = starting || (update != null && update.phase() != Update.Phase.TURNING);
+        boolean runs = update == null ? starting : update.decision().tryAbort();
         if (runs) {
             endUpdate(reason);
         }
@@ -723,6 +809,12 @@ public final class Luod implements AutoCloseable {
     }
 
     void discard(LuodClient client, String id) {
+        Adrift left = adrift.get(id);
+        if (left != null && update == null) {
+            adrift.remove(id).close();
+            client.send("END", Map.of(), null);
+            return;
+        }
         Kept session = kept.get(id);
         if (session == null) {
             throw new LuodClient.Refusal(Errno.ENOENT, "no session of " + id + " waits here");
@@ -749,12 +841,17 @@ public final class Luod implements AutoCloseable {
         }
         tellWatchers("TURNING", Map.of());
         byte[] registry = new Registry(entries, List.of(TimelineEvent.now(Phase.REBOOT))).write();
+        Update turning = update;
         worker.run(() -> {
             try {
-                backend.turn(registry);
+                backend.turn(registry, turning.decision());
                 loop.run(() -> turned(participants));
             } catch (VmmException | ErrnoException e) {
-                loop.run(() -> endUpdate(e.getMessage()));
+                loop.run(() -> {
+                    if (update == turning) { // not one that was aborted meanwhile
+                        endUpdate(e.getMessage());
+                    }
+                });
             }
         });
     }
@@ -786,6 +883,36 @@ public final class Luod implements AutoCloseable {
         return ids;
     }
 
+    /**
+     * Begins no further update and aborts one that runs, on whatever thread. If reboot(2) has been decided on already, this
+     * returns only if that fails: clients that are ready must not see their connections end before.
+     */
+    public void stopUpdates() {
+        if (abortForEnd()) {
+            return;
+        }
+        worker.runAndWait(() -> {}); // behind reboot(2), or the turn of the hold back end
+        if (!abortForEnd()) {
+            loop.runAndWait(() -> endUpdate("luod ends")); // the turn was cut short by a bug
+        }
+    }
+
+    /** False if it is too late for an abort. */
+    private boolean abortForEnd() {
+        boolean[] none = {false};
+        loop.runAndWait(() -> {
+            ending = true;
+            giveUp("luod ends");
+            none[0] = update == null;
+        });
+        return none[0];
+    }
+
+    /** For tests: a task ahead of sync(2) and reboot(2). */
+    void onWorker(Runnable task) {
+        worker.run(task);
+    }
+
     /** Waits until what clients have begun so far is done on both threads. */
     void awaitTasks() {
         worker.runAndWait(() -> {});
@@ -795,15 +922,18 @@ public final class Luod implements AutoCloseable {
     /** Aborts an update that runs, ends all connections, and removes the socket. Once. */
     @Override
     public void close() {
+        stopUpdates();
         loop.runAndWait(() -> {
             if (closed) {
                 return;
             }
-            giveUp("luod ends");
             closed = true;
             loop.unwatch(watch);
             for (LuodClient client : List.copyOf(clients)) {
                 client.close();
+            }
+            for (Adrift left : adrift.values()) {
+                left.close();
             }
             for (Kept session : kept.values()) {
                 if (session.session != null) {

@@ -7,6 +7,7 @@ import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.PeerProcess;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import java.util.LinkedHashMap;
@@ -27,11 +28,14 @@ final class LuodClient {
     private final EventLoop loop;
     private final LineSocket lines;
     final UnixSocket.Peer peer;
+    final PeerProcess process;
 
     /** It knows the extensions. */
     private boolean extended;
     /** What it has subscribed; null if nothing yet. */
     String id;
+    /** The generation turned with its guest: from now on it may go. */
+    boolean released;
     /** It started an update and is told how it goes. */
     boolean watches;
 
@@ -43,6 +47,7 @@ final class LuodClient {
         this.luod = luod;
         this.loop = loop;
         this.peer = socket.peer();
+        this.process = PeerProcess.of(socket);
         this.lines = new LineSocket(socket);
     }
 
@@ -89,7 +94,7 @@ final class LuodClient {
                 case FDS_LOST -> {
                     Fd first = lines.takeFd();
                     if (first != null) {
-                        first.close();
+                        ForeignFd.close(first);
                     }
                     hangUp(Errno.EMFILE, "file descriptors that came with a line were lost");
                 }
@@ -144,7 +149,7 @@ final class LuodClient {
         @Override
         public void close() {
             if (fd != null) {
-                fd.close();
+                ForeignFd.close(fd);
             }
         }
     }

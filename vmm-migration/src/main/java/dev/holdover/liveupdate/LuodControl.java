@@ -85,7 +85,8 @@ public final class LuodControl implements AutoCloseable {
      * @param id the client's
      * @param uid whose it is
      * @param pid its process; 0 if it waits for one
-     * @param state SUBSCRIBED, how far it is in an update, or UNCLAIMED, CLAIMED for a guest of the last update
+     * @param state SUBSCRIBED, how far it is in an update, ADRIFT if it runs and its connection is gone, or
+     *     UNCLAIMED, CLAIMED for a guest of the last update
      */
     public record Entry(String id, long uid, long pid, String state) {}
 
@@ -113,7 +114,7 @@ public final class LuodControl implements AutoCloseable {
     /** Told how an update goes. */
     @FunctionalInterface
     public interface Progress {
-        /** A client has come a step further: PREPARING, PREPARED, PRESERVING, READY, or waits: NAME_TAKEN. */
+        /** A client has come a step further: PREPARING, PREPARED, PRESERVING, READY, or waits: NAME_TAKEN, ADRIFT. */
         void step(String id, String step);
     }
 
@@ -121,7 +122,7 @@ public final class LuodControl implements AutoCloseable {
      * Turns the generation. With the kernel's sessions it does not return if that succeeds: the kernel is another one then.
      * Ending the process before all clients are ready aborts it.
      *
-     * @param force even if no client has subscribed
+     * @param force even if no client has subscribed, or one runs without a connection
      * @throws VmmException if it was refused or aborted; everything is as before
      */
     public void kexec(boolean force, Progress progress) {
@@ -152,7 +153,7 @@ public final class LuodControl implements AutoCloseable {
         answer("abort").close();
     }
 
-    /** Gives up a guest of the last update that is not up again; its RAM is freed. */
+    /** Gives up a guest of the last update that is not up again, whose RAM is freed; or a client that is adrift. */
     public void discard(String id) {
         Map<String, Object> command = command("DISCARD");
         command.put("id", id);

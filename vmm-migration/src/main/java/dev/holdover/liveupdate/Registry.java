@@ -17,6 +17,7 @@ import java.util.Map;
  */
 record Registry(List<Entry> sessions, List<TimelineEvent> stamps) {
     private static final long VERSION = 1;
+    private static final String BOOT = "boot";
     /** More than there are phases. */
     private static final int MAX_STAMPS = 16;
 
@@ -24,6 +25,25 @@ record Registry(List<Entry> sessions, List<TimelineEvent> stamps) {
     record Entry(String id, int uid) {}
 
     byte[] write() {
+        return write(Map.of());
+    }
+
+    /** For a file, which may be there still when the host has been booted anew. */
+    byte[] writeOfBoot(String boot) {
+        return write(Map.of(BOOT, boot));
+    }
+
+    /** Whether it was written under this boot; one that does not say is of an earlier version. */
+    static boolean isOfBoot(byte[] bytes, String boot) {
+        try {
+            Map<String, Object> registry = Json.object(Json.parse(bytes));
+            return registry == null || !registry.containsKey(BOOT) || boot.equals(registry.get(BOOT));
+        } catch (JsonException e) {
+            return true; // reading it tells what is wrong
+        }
+    }
+
+    private byte[] write(Map<String, Object> more) {
         List<Object> entries = new ArrayList<>();
         for (Entry entry : sessions) {
             Map<String, Object> session = new LinkedHashMap<>();
@@ -35,6 +55,7 @@ record Registry(List<Entry> sessions, List<TimelineEvent> stamps) {
         registry.put("version", VERSION);
         registry.put("sessions", entries);
         registry.put("stamps", stampsAsJson(stamps));
+        registry.putAll(more);
         return (Json.write(registry) + "\n").getBytes(StandardCharsets.UTF_8);
     }
 

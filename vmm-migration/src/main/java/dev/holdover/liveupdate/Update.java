@@ -1,6 +1,8 @@
 package dev.holdover.liveupdate;
 
 import dev.holdover.linux.Errno;
+import dev.holdover.linux.Patience;
+import dev.holdover.linux.VmmException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -12,10 +14,13 @@ import java.util.Map;
  * <pre>
  * PREPARING   clients that know it preserve RAM while their guests run      until all are prepared
  * PRESERVING  all clients stop their guests and preserve the rest           until all are ready
- * TURNING     sync(2), reboot(2); nothing stops it any more
+ * TURNING     sync(2), reboot(2); the line before reboot(2) decides, see {@link TurnDecision}
  * </pre>
  */
 final class Update {
+    /** A process that ends closes its connections before it has ended; freeing memory can be between. */
+    private static final int EXIT_MILLIS = 3_000;
+
     enum Phase {
         PREPARING,
         PRESERVING,
@@ -31,7 +36,9 @@ final class Update {
         PREPARING,
         PREPARED,
         PRESERVING,
-        READY
+        READY,
+        /** Its connection is gone; whether its process has ended is found out. */
+        ADRIFT
     }
 
     static final class Participant {
@@ -42,6 +49,12 @@ final class Update {
 
         Holding session;
         Step step = Step.WAITING;
+        /** null unless it is {@link Step#ADRIFT}. */
+        private Adrift adrift;
+
+        private boolean wasReady;
+        /** System.nanoTime() at which it counts as running. */
+        private long exitDeadline;
 
         Participant(LuodClient client) {
             this.id = client.id;
@@ -52,15 +65,19 @@ final class Update {
 
     final long number;
     private final Luod luod;
+    private final boolean mayBeEmpty;
     private final Map<String, Participant> participants = new LinkedHashMap<>();
+    private final TurnDecision decision = new TurnDecision();
     private Phase phase = Phase.PREPARING;
     /** All who had subscribed at the start have joined. */
     private boolean begun;
     /** System.nanoTime() at which this phase is given up. */
     private long deadline;
 
-    Update(Luod luod, long number) {
+    /** {@code mayBeEmpty}: the generation is to turn even if no client is left. */
+    Update(Luod luod, long number, boolean mayBeEmpty) {
         this.luod = luod;
+        this.mayBeEmpty = mayBeEmpty;
         this.number = number;
         deadline = System.nanoTime() + luod.prepareNanos();
     }
@@ -69,17 +86,25 @@ final class Update {
         return phase;
     }
 
+    TurnDecision decision() {
+        return decision;
+    }
+
     Participant participant(String id) {
         return participants.get(id);
     }
 
     /** A client takes part; {@code parked} is a session that it prepared with an earlier luod, or null. */
     void join(LuodClient client, Holding parked) {
-        if (phase == Phase.TURNING) {
+        Participant before = participants.get(client.id);
+        if (before != null || phase == Phase.TURNING) {
             if (parked != null) {
                 parked.close();
             }
-            return;
+            throw new VmmException(client.id
+                    + (before == null
+                            ? " has subscribed when all others were ready: it would be lost"
+                            : " has subscribed anew: its process runs on without the update"));
         }
         Participant participant = new Participant(client);
         participants.put(participant.id, participant);
@@ -112,6 +137,9 @@ final class Update {
         }
         if (!begun) {
             return;
+        }
+        if (participants.isEmpty() && !mayBeEmpty) {
+            throw new VmmException("all clients have ended, nothing would be kept; --force if that is meant");
         }
         if (phase == Phase.PREPARING && all(Step.PREPARED)) {
             phase = Phase.PRESERVING;
@@ -205,10 +233,42 @@ final class Update {
         go();
     }
 
-    /** A client is gone. If it was ready its guest goes along all the same; else its guest has ended with it. */
+    /** A client's connection is gone, and its process has not ended yet: it may be about to. */
+    void adrift(Participant participant, Adrift adrift) {
+        participant.wasReady = participant.step == Step.READY;
+        participant.adrift = adrift;
+        participant.exitDeadline = System.nanoTime() + Patience.host().nanos(EXIT_MILLIS);
+        participant.client = null;
+        participant.step = Step.ADRIFT;
+        decision.addDoubt();
+        luod.progress(participant);
+    }
+
+    /**
+     * Takes note of clients adrift that have ended; throws {@link VmmException} for one that has not in time. It has
+     * taken the end of its connection as an abort, so its guest runs on.
+     */
+    private void awaitExits() {
+        for (Participant participant : List.copyOf(participants.values())) {
+            if (participant.step != Step.ADRIFT) {
+                continue;
+            }
+            if (participant.adrift.hasExited()) {
+                participant.step = participant.wasReady ? Step.READY : Step.WAITING;
+                left(participant);
+                decision.removeDoubt();
+            } else if (System.nanoTime() - participant.exitDeadline >= 0) {
+                throw new VmmException("the connection of " + participant.adrift.text()
+                        + " is gone while its process runs on, with its guest");
+            }
+        }
+    }
+
+    /** A client has ended. If it was ready its guest goes along all the same; else its guest has ended with it. */
     void left(Participant participant) {
         if (participant.step == Step.READY) {
             participant.client = null;
+            go();
             return;
         }
         participants.remove(participant.id);
@@ -220,6 +280,7 @@ final class Update {
 
     /** Whether anything is overdue, as a sentence; null if not. Repeats what could not be done at once. */
     String tick() {
+        awaitExits();
         if (phase == Phase.TURNING) {
             return null;
         }
@@ -265,6 +326,9 @@ final class Update {
     /** All clients have done their part and the generation turned, in this kernel: they end, others will come. */
     void turned() {
         for (Participant participant : participants.values()) {
+            if (participant.client != null) {
+                participant.client.released = true;
+            }
             if (participant.client != null && participant.client.isExtended()) {
                 participant.client.send("TURNED", members(), null);
             }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.holdover.linux.Errno;
+import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
@@ -12,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -340,6 +342,65 @@ class LuodTest {
         vmm.expect("{\"event\": \"PREPARE\", \"update\": 1}");
         luoctl.close();
         vmm.expect("{\"event\": \"ABORT\", \"update\": 1, \"reason\": \"luoctl, which asked for it, has ended\"}");
+    }
+
+    /** All are ready, sync(2) takes its time, and luod is told to end: either of the two, for all guests. */
+    @Test
+    void endingLuodBeforeTheRebootAbortsIt() throws Exception {
+        PlainClient vmm = extended("vm1");
+        PlainClient luoctl = kexec();
+        vmm.expect("{\"event\": \"PREPARE\", \"update\": 1}");
+        vmm.session().close();
+        vmm.say("{\"cmd\": \"PREPARED\", \"update\": 1}").expect("{\"event\": \"START_PRESERVATION\", \"update\": 1}");
+        CountDownLatch synced = new CountDownLatch(1);
+        luod.onWorker(() -> awaitLatch(synced));
+        vmm.say("{\"cmd\": \"READY\", \"update\": 1}");
+        awaitEvent(luoctl, "{\"event\": \"TURNING\"");
+        Thread signal = Thread.ofPlatform().start(luod::close);
+        try {
+            vmm.expect("{\"event\": \"ABORT\", \"update\": 1, \"reason\": \"luod ends\"}");
+            vmm.expectEnd();
+        } finally {
+            synced.countDown();
+            signal.join();
+        }
+        awaitEvent(luoctl, "{\"event\": \"ABORTED\", \"reason\": \"luod ends\"}");
+        luoctl.expectEnd();
+    }
+
+    /** The other order: reboot(2) is decided on, and nobody is told that it is given up before it has failed. */
+    @Test
+    void whatIsDecidedIsNotTakenBack() {
+        TurnDecision turned = new TurnDecision();
+        turned.requireTurn();
+        assertThat(turned.tryAbort()).isFalse();
+        TurnDecision aborted = new TurnDecision();
+        assertThat(aborted.tryAbort()).isTrue();
+        assertThatThrownBy(aborted::requireTurn).isInstanceOf(VmmException.class);
+        try (Backend hold = new HoldBackend(new EventLoop("unused", e -> {}), () -> {})) {
+            assertThatThrownBy(() -> hold.turn(new byte[0], aborted)).isInstanceOf(VmmException.class);
+        }
+    }
+
+    private static void awaitLatch(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** "All are ready" would be true of nobody, too. */
+    @Test
+    void anUpdateWithoutAnyClientLeftIsAborted() {
+        PlainClient dies = plain("vm1");
+        PlainClient luoctl = kexec();
+        dies.expect(START);
+        dies.close();
+        awaitEvent(
+                luoctl,
+                "{\"event\": \"ABORTED\", \"reason\": \"all clients have ended, nothing would be kept; --force if that is"
+                        + " meant\"}");
     }
 
     @Test
