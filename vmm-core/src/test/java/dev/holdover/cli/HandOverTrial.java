@@ -44,7 +44,8 @@ final class HandOverTrial extends Trial {
                 fault.meet(met, random);
             }
         } else {
-            atAMessage(client, fault, met, ended);
+            // A side that gives up hangs up; to ask it meanwhile could wait for what is to be passed on here.
+            atAMessage(client, fault, met, () -> !first.isAlive() || !second.isAlive());
         }
         if (fault != null && fault.ends()) {
             Vmms.exitCode(met);
