@@ -319,6 +319,16 @@ public final class Incoming implements AutoCloseable {
         }
     }
 
+    /** Whether it has RAM in itself, which is written to the machine's. */
+    boolean hasPages() {
+        for (RamRegion region : state.header().regions()) {
+            if (region.copied()) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** Copies what RAM the state has into the machine's. */
     void loadPages(GuestMemory memory) {
         List<RamRegion> saved = state.header().regions();

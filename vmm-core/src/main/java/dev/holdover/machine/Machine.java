@@ -22,6 +22,7 @@ import dev.holdover.kvm.state.Regs;
 import dev.holdover.kvm.state.Sregs;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.kvm.state.VmState;
+import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Patience;
 import dev.holdover.linux.Signals;
@@ -108,6 +109,9 @@ public final class Machine implements AutoCloseable {
     private static final int REHEARSALS = 3;
 
     private final BlockingQueue<Event> events = new LinkedBlockingQueue<>();
+    /** What was requested while the guest is {@link RunState#PRESERVED}. */
+    private final List<Event.Requested> deferred = new ArrayList<>();
+
     private final List<MachineListener> listeners = new ArrayList<>();
     private final StartTimes startTimes;
     /** What it was made by: its first run ends that. */
@@ -358,9 +362,15 @@ public final class Machine implements AutoCloseable {
         if (!(config.boot() instanceof BootSource.KernelImage image)) {
             return CpuEntry.reset();
         }
-        AcpiConfig acpi = new AcpiConfig(config.cpus(), devices.virtioSlots(), devices.pciRoot());
-        long rsdp = AcpiTables.write(ram.memory(), acpi);
-        return Boot.load(image.config(), ram.memory(), rsdp);
+        return Boot.load(image.config(), ram.memory(), this::writeTables);
+    }
+
+    /** States of the RAM that were saved before are of the past before anything in it changes. */
+    private long writeTables() {
+        if (isMarked()) {
+            raiseGeneration();
+        }
+        return AcpiTables.write(ram.memory(), new AcpiConfig(config.cpus(), devices.virtioSlots(), devices.pciRoot()));
     }
 
     /** RAM, with a hole where firmware's tail lies over it, and the firmware; returns the first slot that is free. */
@@ -434,6 +444,9 @@ public final class Machine implements AutoCloseable {
      * @param passed how time has passed for the guest meanwhile
      */
     private void apply(Incoming incoming, Devices.Saved savedDevices, GuestTime.Passed passed) {
+        if (incoming.hasPages() && isMarked()) {
+            raiseGeneration(); // as before a boot: what the file held before is written over
+        }
         incoming.loadPages(ram.memory());
         for (int i = 0; i < vcpus.size(); i++) {
             Restore.vcpu(vcpus.get(i).vcpu(), incoming.vcpu(i).state(), sregs2);
@@ -618,14 +631,22 @@ public final class Machine implements AutoCloseable {
         }
     }
 
+    private boolean isInSharedFile() {
+        return config.ram().backend() == RamConfig.Backend.FILE && config.ram().share();
+    }
+
+    /** Whether something stands with the RAM, or is to, that a state of it names. */
+    private boolean isMarked() {
+        return isInSharedFile() || identityPage != null;
+    }
+
     /** Makes states of this RAM that were saved before states of the past, before the guest changes it. */
     private void raiseGeneration() {
         if (raise == null) {
             return;
         }
-        boolean inFile =
-                config.ram().backend() == RamConfig.Backend.FILE && config.ram().share();
-        if (inFile || identityPage != null) {
+        boolean inFile = isInSharedFile();
+        if (isMarked()) {
             boolean known = raise != RamIdentity.Cause.BOOTED && ramIdentity != null;
             RamIdentity next = known ? ramIdentity.next(raise) : RamIdentity.fresh();
             if (identityPage != null) {
@@ -855,6 +876,8 @@ public final class Machine implements AutoCloseable {
     synchronized void unpreserved() {
         if (state == RunState.PRESERVED) {
             change(RunState.PAUSED);
+            events.addAll(deferred);
+            deferred.clear();
         }
     }
 
@@ -945,6 +968,9 @@ public final class Machine implements AutoCloseable {
             if (event instanceof Event.Failed failed) {
                 throw failed.sentence();
             }
+            if (event instanceof Event.Requested requested && isDeferred(requested)) {
+                continue;
+            }
             MachineEnd end =
                     event instanceof Event.Ended ended ? ended.end() : end(((Event.Requested) event).request());
             if (end != null) {
@@ -957,6 +983,15 @@ public final class Machine implements AutoCloseable {
                 throw sentence("the reset", e);
             }
         }
+    }
+
+    /** What is in a session is not changed, nor its VMM ended by a reset: that is seen to if the update is given up. */
+    private synchronized boolean isDeferred(Event.Requested requested) {
+        if (state != RunState.PRESERVED) {
+            return false;
+        }
+        deferred.add(requested);
+        return true;
     }
 
     /** How the guest's request ends the machine; null if it does not. */
@@ -985,13 +1020,20 @@ public final class Machine implements AutoCloseable {
      * the guest's image and the boot CPU's entry.
      */
     private synchronized void reset() {
-        if (closed || state == RunState.PRESERVED || state == RunState.HANDED_OVER) {
+        if (closed || state == RunState.HANDED_OVER) {
             return;
         }
         park();
         // A guest may ask twice before it is parked.
         events.removeIf(event -> event instanceof Event.Requested r && r.request() instanceof GuestRequest.Reset);
         ending = false;
+        try {
+            supersede();
+        } catch (VmmException | ErrnoException e) {
+            // Only a guest that does not run has something to be superseded, so it stays as it is.
+            System.err.println("vmm: the guest is not reset: " + e.getMessage());
+            return;
+        }
         devices.reset();
         for (int i = 0; i < vcpus.size(); i++) {
             Restore.vcpu(vcpus.get(i).vcpu(), powerOn.get(i), sregs2);
@@ -1003,6 +1045,16 @@ public final class Machine implements AutoCloseable {
         }
         if (state == RunState.RUNNING) {
             unpark();
+        }
+    }
+
+    /** A state of the guest that was saved is of the past before the kernel is loaded anew over it. */
+    private void supersede() {
+        if (config.boot() instanceof BootSource.KernelImage && isMarked()) {
+            raiseGeneration();
+            if (state == RunState.SAVED) {
+                change(RunState.PAUSED);
+            }
         }
     }
 

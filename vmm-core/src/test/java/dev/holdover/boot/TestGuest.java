@@ -26,7 +26,7 @@ public final class TestGuest implements AutoCloseable {
     }
 
     CpuEntry boot(Path kernel, Path initrd, String commandLine) {
-        return Boot.load(new BootConfig(kernel, initrd, commandLine), memory, MemoryMap.RSDP);
+        return Boot.load(new BootConfig(kernel, initrd, commandLine), memory, () -> MemoryMap.RSDP);
     }
 
     long u32(long gpa) {

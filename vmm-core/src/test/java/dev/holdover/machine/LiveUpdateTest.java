@@ -26,6 +26,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
@@ -398,6 +399,39 @@ class LiveUpdateTest {
                 Guest.awaitCount(machine);
                 agent.finish("vm0", session);
             }
+        }
+    }
+
+    /** It changes nothing that is in the session; afterwards it comes, and the next update finds the guest. */
+    @Test
+    void aResetOfAPreservedGuestComesAfterAnAbort() throws Exception {
+        Machine machine =
+                Guest.named("count.bin", dir).ram("16M", null).rebootOnReset().machine();
+        FutureTask<MachineEnd> end = new FutureTask<>(machine::await);
+        try (Participant guest = new Participant(machine, new LuodAgent(luod.socket()), "vm0")) {
+            new Thread(end).start();
+            Guest.awaitCount(machine);
+            long nonce = machine.memory().getLong(Guest.NONCE);
+            try (LuodAgent other = new LuodAgent(luod.socket())) {
+                Failing failing = new Failing();
+                other.subscribe("never", failing);
+                luod.awaitSubscribers(2);
+                Thread update =
+                        new Thread(() -> assertThatThrownBy(luod::update).hasMessageContaining("never ready"));
+                update.start();
+                Guest.await("the guest is ready", guest.liveUpdate::isReady);
+                machine.requestReset();
+                assertThat(machine.state()).isEqualTo(RunState.PRESERVED);
+                failing.fail.countDown();
+                update.join();
+            }
+            Guest.await("it is reset", () -> machine.memory().getLong(Guest.NONCE) != nonce);
+            luod.awaitSubscribers(1);
+            luod.update();
+            assertThat(end.get()).isInstanceOf(MachineEnd.HandedOver.class);
+        }
+        try (Participant guest = restore("vm0")) {
+            Guest.awaitCount(guest.machine);
         }
     }
 

@@ -17,6 +17,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Random;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -256,6 +257,47 @@ class SaveRestoreTest {
         try (Machine machine = restore(true)) {
             machine.resume();
         }
+    }
+
+    /** The kernel is in RAM by then, though nothing has run. */
+    @Test
+    void ramThatAKernelWasLoadedIntoIsOfThePast() throws Exception {
+        try (Machine machine = boot("idle.elf")) {
+            machine.resume();
+            awaitCountBeyond(machine, 3);
+            machine.save(state.toString(), SaveOptions.IN_PLACE);
+        }
+        assertThatThrownBy(() -> new Machine(config("nothing.elf", "16M", "mem-path=" + ram, 1), fdsets))
+                .isInstanceOf(VmmException.class);
+        restore(false).close(); // nothing was loaded
+        boot("idle.elf").close();
+        assertThatThrownBy(() -> restore(false))
+                .isInstanceOf(RestoreRefused.class)
+                .hasMessageContaining("another guest's");
+    }
+
+    @Test
+    void aResetOfASavedGuestMakesItsStateOneOfThePast() throws Exception {
+        MachineConfig config = MachineBuilder.kernel(guest("idle.elf"))
+                .memory("16M")
+                .ram("mem-path=" + ram)
+                .serial("null")
+                .rebootOnReset()
+                .config();
+        try (Machine machine = new Machine(config, fdsets)) {
+            FutureTask<MachineEnd> end = new FutureTask<>(machine::await);
+            new Thread(end).start();
+            machine.resume();
+            awaitCountBeyond(machine, 3);
+            machine.save(state.toString(), SaveOptions.IN_PLACE);
+            machine.requestReset();
+            Guest.await("the reset", () -> machine.state() == RunState.PAUSED);
+            machine.quit();
+            end.get();
+        }
+        assertThatThrownBy(() -> restore(false))
+                .isInstanceOf(RestoreRefused.class)
+                .hasMessageContaining("moved on");
     }
 
     @Test
