@@ -24,9 +24,17 @@ final class Leaving extends Thread {
 
     /** A hook that is registered; a signal ends the process at once until something else is said. */
     static Leaving hook() {
-        Leaving leaving = new Leaving();
-        Runtime.getRuntime().addShutdownHook(leaving);
-        return leaving;
+        return new Leaving().register();
+    }
+
+    /** From now on a signal calls it. Nothing happens if the process is about to end already. */
+    Leaving register() {
+        try {
+            Runtime.getRuntime().addShutdownHook(this);
+        } catch (IllegalStateException e) {
+            // A signal came first, and takes nothing apart: the kernel does.
+        }
+        return this;
     }
 
     /** From now on a signal waits until {@link #runs} or {@link #free} is called. */

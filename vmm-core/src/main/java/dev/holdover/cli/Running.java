@@ -121,6 +121,14 @@ final class Running {
         }
     }
 
+    /**
+     * What a process needs to run a machine that another one has still. To be called before it takes that: a class that is not
+     * loaded by then cannot be if no descriptor is left, and the guest would end with this process.
+     */
+    static Leaving leaving() {
+        return new Leaving();
+    }
+
     /** What failed, as part of a sentence. */
     static String reason(Throwable failure) {
         return failure instanceof VmmException || failure instanceof ErrnoException

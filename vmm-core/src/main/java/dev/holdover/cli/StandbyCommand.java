@@ -78,6 +78,7 @@ final class StandbyCommand implements Callable<Integer>, PlainArguments.Reader {
             SocketFile ownControl = control == null ? null : SocketFile.listen("the control socket", control);
             Machine machine;
             SocketFile itsControl;
+            Leaving leaving = Running.leaving();
             try (SocketFile socket = SocketFile.listen("the stand-by socket", UnixSocket.Kind.SEQPACKET, listen)) {
                 Thread leave = closeOnSignal(socket, ownControl);
                 Rehearsal.upTo(REHEARSALS, Rehearsal.Side.INCOMING);
@@ -101,7 +102,7 @@ final class StandbyCommand implements Callable<Integer>, PlainArguments.Reader {
                 itsControl.close(); // nobody serves there any more
             }
             ControlSocket controlSocket = serve(ownControl != null ? ownControl : itsControl, fdsets, machine);
-            Leaving leaving = Leaving.hook();
+            leaving.register();
             leaving.runs(controlSocket, machine, null);
             return Running.untilEnd(machine, controlSocket, null, leaving, "vmm standby");
         }

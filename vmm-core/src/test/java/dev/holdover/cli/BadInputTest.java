@@ -342,7 +342,7 @@ class BadInputTest {
             -k TMP/text --serial unix:TMP/new | TMP/text: has 9 bytes
             --bios TMP/bios --serial file:TMP/dir | cannot open the serial port's file, open TMP/dir: EISDIR
             --bios TMP/bios --serial file:TMP/no/log | open TMP/no/log: ENOENT (No such file or directory): name a
-            --bios TMP/bios --serial unix:TMP/no/socket | bind TMP/no/socket: ENOENT
+            --bios TMP/bios --serial unix:TMP/no/socket | the serial port's socket TMP/no/socket cannot be made, ENOENT
             --bios TMP/bios --serial unix:TMP/text | a file that is no socket is there; delete it or name another
             --bios TMP/bios --console file:TMP/dir | cannot open the virtio console, open TMP/dir: EISDIR
             --bios TMP/bios --disk path=TMP/missing | truncate -s 1G TMP/missing

@@ -30,6 +30,8 @@ enum Fault {
     TWICE;
 
     private static final int MOST_STOPPED_MILLIS = 2_500;
+    /** So long a side of a hand-over waits for the other one while the guest is paused. */
+    private static final int PATIENCE_MILLIS = 2_000;
 
     /** Whether a process that had the guest may have taken it along. */
     boolean ends() {
@@ -59,7 +61,11 @@ enum Fault {
     /** The other half: after a while, a process that was stopped goes on. */
     void end(Process process, Random random) throws Exception {
         if (this == STOP) {
-            TimeUnit.MILLISECONDS.sleep(random.nextInt(MOST_STOPPED_MILLIS));
+            boolean longer = random.nextBoolean();
+            TimeUnit.MILLISECONDS.sleep(
+                    longer
+                            ? random.nextInt(PATIENCE_MILLIS, MOST_STOPPED_MILLIS)
+                            : random.nextInt(MOST_STOPPED_MILLIS));
             signal("-CONT", process);
         }
     }

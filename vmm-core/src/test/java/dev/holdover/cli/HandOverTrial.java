@@ -35,7 +35,7 @@ final class HandOverTrial extends Trial {
         // The order has come to its end when one of both has ended, or the outgoing side says that it failed.
         Callable<Boolean> ended = () -> !first.isAlive() || !second.isAlive() || hasFailed(first);
         ControlClient client = connect(outgoing, "control");
-        if (fault == Fault.HANG_UP || random.nextBoolean()) {
+        if (fault == Fault.HANG_UP || random.nextInt(4) == 0) {
             order(client, "standby2");
             letPass(span);
             if (fault == Fault.HANG_UP) {
