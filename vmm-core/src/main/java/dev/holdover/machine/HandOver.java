@@ -136,7 +136,6 @@ final class HandOver {
         if (machine.isClosed()) {
             throw new VmmException("can't hand the guest over: it has ended");
         }
-        machine.requireNotSaved();
         boolean ran = machine.state() == RunState.RUNNING;
         SerialBackend serial = machine.devices.serial();
         serial.suspendInput();

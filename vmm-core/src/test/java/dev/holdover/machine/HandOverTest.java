@@ -220,28 +220,6 @@ class HandOverTest {
     }
 
     @Test
-    void aGuestThatWasSavedElsewhereStays() throws Exception {
-        try (Wire wire = new Wire();
-                Machine machine = Guest.named("count.bin", dir).machine()) {
-            machine.resume();
-            Guest.awaitCount(machine);
-            machine.save(dir.resolve("state").toString(), new SaveOptions(false, false));
-            Future<HandOverReport> report = handOver(machine, wire);
-            TakeOver takeOver = new TakeOver(wire.incoming);
-            try (Machine other = prepare(wire, takeOver)) {
-                assertThatThrownBy(() -> get(report))
-                        .isInstanceOf(VmmException.class)
-                        .hasMessageContaining("previous migration");
-                assertThat(other.state()).isEqualTo(RunState.PRELAUNCH);
-            }
-            takeOver.close();
-            assertThat(machine.state()).isEqualTo(RunState.SAVED);
-            machine.resume();
-            Guest.awaitCount(machine);
-        }
-    }
-
-    @Test
     void aStateThatComesTooLateRunsNowhere() throws Exception {
         try (Wire wire = new Wire();
                 Machine machine = Guest.named("count.bin", dir).machine()) {
