@@ -80,9 +80,14 @@ final class HandOver {
                     peer.send(new Message.Offer(parts(memory, owner, control)));
                     requireAccepted(peer.receive(prepareMillis));
                     phases.done("OTHER_READY");
+                    Crossed crossed;
                     synchronized (machine) {
-                        return cross(draft, image, owner, start, phases);
+                        crossed = cross(draft, image, owner, phases);
                     }
+                    // Not under the lock: the other side may be stopped, and this machine is to be ended meanwhile.
+                    Message.Running running =
+                            crossed.running() != null ? crossed.running() : awaitTaker(crossed.unsure());
+                    return report(crossed, running, image.size(), start);
                 } finally {
                     letClientsIn();
                 }
@@ -129,58 +134,64 @@ final class HandOver {
         }
     }
 
-    private HandOverReport cross(StateDraft draft, StateImage image, OwnerWord owner, long start, FlightPhases phases) {
+    /** What is known when the guest is the other side's. */
+    private record Crossed(Message.Running running, long pausedAt, long standing, long saved, Throwable unsure) {}
+
+    /**
+     * Stops the guest and gives it over; the machine is locked. When it returns, the guest is the other side's, and {@link
+     * Crossed#running} is null if that has not said so yet.
+     */
+    private Crossed cross(StateDraft draft, StateImage image, OwnerWord owner, FlightPhases phases) {
         if (machine.state() == RunState.PRESERVED) {
             throw new VmmException("can't hand the guest over: it is preserved for a live update; give that up first");
         }
         if (machine.isClosed()) {
             throw new VmmException("can't hand the guest over: it has ended");
         }
-        machine.requireNotSaved();
         boolean ran = machine.state() == RunState.RUNNING;
         SerialBackend serial = machine.devices.serial();
         serial.suspendInput();
         long pausedAt = System.nanoTime();
-        Message.Running running;
-        long standing;
-        long saved;
+        Crossed crossed;
         try {
             machine.stand();
             machine.devices.release();
             SerialBackend.Pending pending = serial.suspend();
-            standing = System.nanoTime();
+            long standing = System.nanoTime();
             phases.done("PAUSED");
             machine.requireNotEnding();
             draft.complete();
             image.seal();
-            saved = System.nanoTime();
+            long saved = System.nanoTime();
             phases.done("STATE_TAKEN");
             int raise = machine.raise == null ? 0 : machine.raise.code();
             peer.send(new Message.State(ran, raise, pending.input(), pending.output(), pausedAt));
-            running = requireRunning(peer.receive(runMillis), owner);
+            Message.Running running = requireRunning(peer.receive(runMillis), owner);
             phases.done("RUNNING_THERE");
+            crossed = new Crossed(running, pausedAt, standing, saved, null);
         } catch (RuntimeException | Error e) {
-            if (!owner.keep()) {
-                running = awaitTaker(e);
-                standing = pausedAt;
-                saved = pausedAt;
-            } else {
+            if (owner.keep()) {
                 machine.tell();
                 machine.devices.listen();
                 if (ran) {
-                    machine.resume();
+                    machine.resumeAfter(e);
                 }
                 throw e;
             }
+            crossed = new Crossed(null, pausedAt, pausedAt, pausedAt, e);
         }
         serial.giveAway();
         machine.handedOver(null);
+        return crossed;
+    }
+
+    private static HandOverReport report(Crossed crossed, Message.Running running, long size, long start) {
         return new HandOverReport(
-                image.size(),
+                size,
                 System.nanoTime() - start,
-                standing - pausedAt,
-                saved - standing,
-                running.receivedNanos() - saved,
+                crossed.standing() - crossed.pausedAt(),
+                crossed.saved() - crossed.standing(),
+                running.receivedNanos() - crossed.saved(),
                 running.appliedNanos() - running.receivedNanos(),
                 running.runningNanos() - running.appliedNanos());
     }
@@ -198,7 +209,7 @@ final class HandOver {
                         : "the other VMM answered out of turn: the guest goes on here");
     }
 
-    /** The guest is the other side's; what is left to find out is whether it runs. */
+    /** The guest is the other side's; what is left to find out is whether it runs. Waits for as long as that lives. */
     private Message.Running awaitTaker(Throwable why) {
         try {
             while (true) {
@@ -212,7 +223,6 @@ final class HandOver {
             }
         } catch (RuntimeException e) {
             e.addSuppressed(why);
-            machine.devices.serial().giveAway();
             VmmException lost = new VmmException(
                     "the other VMM took the guest and has not said since that it runs (" + e.getMessage()
                             + "): it never runs here again",

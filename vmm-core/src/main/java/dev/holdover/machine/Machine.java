@@ -702,13 +702,6 @@ public final class Machine implements AutoCloseable {
         }
     }
 
-    /** A guest whose state somebody may have restored by now goes nowhere else. */
-    void requireNotSaved() {
-        if (state == RunState.SAVED) {
-            throw new VmmException("Can't migrate the vm that was paused due to previous migration");
-        }
-    }
-
     /** Gives RAM an identity in which no guest has run yet. */
     void requireIdentity() {
         if (ramIdentity == null) {
@@ -737,7 +730,9 @@ public final class Machine implements AutoCloseable {
     }
 
     private synchronized SaveReport save(String path, Fd file, SaveOptions options) {
-        requireNotSaved();
+        if (state == RunState.SAVED) {
+            throw new VmmException("Can't migrate the vm that was paused due to previous migration");
+        }
         if (closed || state == RunState.HANDED_OVER) {
             throw new VmmException("can't save to " + path + ": the guest has "
                     + (closed ? "ended" : "been handed over to another VMM"));
@@ -820,9 +815,6 @@ public final class Machine implements AutoCloseable {
     public HandOverReport handOver(String path, SocketFile control) {
         SavePlan.requireShared(config.ram());
         requirePassable();
-        synchronized (this) {
-            requireNotSaved();
-        }
         try (HandOverConnection peer = HandOverConnection.connect(path)) {
             Rehearsal.upTo(REHEARSALS, Rehearsal.Side.OUTGOING);
             return new HandOver(this, peer).run(control);

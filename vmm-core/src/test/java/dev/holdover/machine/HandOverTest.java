@@ -220,28 +220,6 @@ class HandOverTest {
     }
 
     @Test
-    void aGuestThatWasSavedElsewhereStays() throws Exception {
-        try (Wire wire = new Wire();
-                Machine machine = Guest.named("count.bin", dir).machine()) {
-            machine.resume();
-            Guest.awaitCount(machine);
-            machine.save(dir.resolve("state").toString(), new SaveOptions(false, false));
-            Future<HandOverReport> report = handOver(machine, wire);
-            TakeOver takeOver = new TakeOver(wire.incoming);
-            try (Machine other = prepare(wire, takeOver)) {
-                assertThatThrownBy(() -> get(report))
-                        .isInstanceOf(VmmException.class)
-                        .hasMessageContaining("previous migration");
-                assertThat(other.state()).isEqualTo(RunState.PRELAUNCH);
-            }
-            takeOver.close();
-            assertThat(machine.state()).isEqualTo(RunState.SAVED);
-            machine.resume();
-            Guest.awaitCount(machine);
-        }
-    }
-
-    @Test
     void aStateThatComesTooLateRunsNowhere() throws Exception {
         try (Wire wire = new Wire();
                 Machine machine = Guest.named("count.bin", dir).machine()) {
@@ -288,6 +266,36 @@ class HandOverTest {
                 other.pause();
                 machine.resume();
                 assertStandsStill(machine);
+            }
+            takeOver.close();
+        }
+    }
+
+    @Test
+    void aTakerThatIsStoppedKeepsNobodyFromEndingThisMachine() throws Exception {
+        try (Wire wire = new Wire();
+                Machine machine = Guest.named("count.bin", dir).machine()) {
+            machine.resume();
+            Future<HandOverReport> report = handOver(machine, wire);
+            TakeOver takeOver = new TakeOver(wire.incoming);
+            try (Machine other = prepare(wire, takeOver)) {
+                wire.toIncoming(); // State
+                takeOver.run(); // whose Running never passes
+                Guest.awaitCount(other);
+                long start = System.nanoTime();
+                while (get(start(machine::state)) != RunState.HANDED_OVER) { // in time, or the machine is locked
+                    assertThat(System.nanoTime() - start)
+                            .as("this side knows that the guest was taken")
+                            .isLessThan(PATIENCE_SECONDS * 1_000_000_000L);
+                }
+                assertThat(report.isDone()).isFalse();
+                MachineEnd end = get(start(() -> {
+                    machine.resume(); // cont
+                    machine.quit();
+                    return machine.await();
+                }));
+                assertThat(end).isInstanceOf(MachineEnd.Quit.class);
+                Guest.awaitCount(other);
             }
             takeOver.close();
         }
