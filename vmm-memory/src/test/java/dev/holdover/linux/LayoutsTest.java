@@ -77,6 +77,7 @@ class LayoutsTest {
                 Kexec.class,
                 Mapping.class,
                 Memfd.class,
+                PeerProcess.class,
                 Signals.class,
                 Syscall.class,
                 Tty.class,

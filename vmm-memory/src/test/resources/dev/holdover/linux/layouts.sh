@@ -50,6 +50,9 @@ c libc <<EOF
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/vfs.h>
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* asm-generic/socket.h from 6.5 on */
+#endif
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U /* linux/memfd.h from 6.3 on */
 #endif
@@ -66,13 +69,13 @@ $(constants EFD_NONBLOCK EFD_CLOEXEC MFD_CLOEXEC MFD_ALLOW_SEALING MFD_EXEC F_AD
 $(constants PROT_READ PROT_WRITE MAP_SHARED MAP_PRIVATE MAP_FIXED MAP_ANONYMOUS MAP_NORESERVE MADV_HUGEPAGE \
     MADV_NOHUGEPAGE MADV_DONTDUMP MADV_POPULATE_WRITE)
 $(constants AF_UNIX SOCK_STREAM SOCK_DGRAM SOCK_SEQPACKET SOCK_CLOEXEC SOCK_NONBLOCK SOL_SOCKET SCM_RIGHTS \
-    SO_PEERCRED SO_RCVTIMEO SO_SNDTIMEO MSG_NOSIGNAL MSG_CMSG_CLOEXEC MSG_CTRUNC MSG_PEEK)
+    SO_PEERCRED SO_PEERPIDFD SO_RCVTIMEO SO_SNDTIMEO MSG_NOSIGNAL MSG_CMSG_CLOEXEC MSG_CTRUNC MSG_PEEK)
 $(constants KEXEC_FILE_NO_INITRAMFS LINUX_REBOOT_MAGIC1 LINUX_REBOOT_MAGIC2 LINUX_REBOOT_CMD_KEXEC)
 $(constants S_IFMT S_IFREG S_IFDIR S_IFCHR S_IFBLK TMPFS_MAGIC HUGETLBFS_MAGIC)
 $(constants SYS_{read,write,open,close,fstat,lseek,mmap,munmap,rt_sigaction,rt_sigprocmask,ioctl,pread64,pwrite64} \
     SYS_{readv,writev,madvise,dup2,getpid,socket,connect,sendmsg,recvmsg,shutdown,bind,listen,socketpair,setsockopt} \
     SYS_{getsockopt,fcntl,fsync,fdatasync,ftruncate,rename,unlink,fchmod,sysinfo,geteuid,getegid,fstatfs,sync,reboot,arch_prctl,gettid,fsetxattr,fgetxattr,tgkill} \
-    SYS_{epoll_ctl,epoll_pwait,fallocate,accept4,eventfd2,epoll_create1,preadv,pwritev,name_to_handle_at,memfd_create,kexec_file_load,statx})
+    SYS_{epoll_ctl,epoll_pwait,fallocate,accept4,eventfd2,epoll_create1,preadv,pwritev,name_to_handle_at,memfd_create,kexec_file_load,statx,poll,flock,pidfd_open})
 $(constants AT_EMPTY_PATH STATX_BTIME MAX_HANDLE_SZ)
 $(struct 'struct stat' st_dev st_ino st_mode st_rdev st_size st_blksize)
 $(struct 'struct statx' stx_mask stx_ino stx_btime)
