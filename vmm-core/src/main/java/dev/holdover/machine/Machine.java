@@ -509,6 +509,12 @@ public final class Machine implements AutoCloseable {
         return startsPaused;
     }
 
+    /** Whether somebody has paused its guest, or never let it run; not if it only has not run yet since it was restored. */
+    private boolean isPaused() {
+        boolean restoredRunning = origin != FlightPhases.Operation.START && !startsPaused;
+        return state != RunState.RUNNING && !(state == RunState.PRELAUNCH && restoredRunning);
+    }
+
     /**
      * Makes the guest this machine's, paused: the state that it has is one of the past from then on. As {@link #resume},
      * but nothing runs.
@@ -746,7 +752,7 @@ public final class Machine implements AutoCloseable {
             requireIdentity(); // of a guest that has not run yet
         }
         SavePlan plan = new SavePlan(config, ram, ramIdentity, options);
-        StateDraft draft = new StateDraft(this, plan, !ran);
+        StateDraft draft = new StateDraft(this, plan, isPaused());
         StateImage image = draft.build();
         try (StateTarget target = file == null ? FileTarget.create(path, image.size()) : FdTarget.of(file);
                 PageWriter pages = new PageWriter(target, image)) {
