@@ -188,6 +188,7 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
                 machine.requireNotEnding();
                 draft.complete();
                 machine.devices.syncDisks();
+                machine.devices.flushOutput(); // what waits here for a console's reader ends with this process
                 restDevices();
                 plan.saveRam(machine.ram, image, null);
                 if (machine.raise == null) {

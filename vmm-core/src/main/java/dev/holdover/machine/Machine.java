@@ -75,6 +75,9 @@ public final class Machine implements AutoCloseable {
         KvmCap.USER_MEMORY, KvmCap.IRQCHIP, KvmCap.PIT2, KvmCap.IRQFD, KvmCap.IOEVENTFD, KvmCap.IMMEDIATE_EXIT
     };
 
+    /** Made ahead: the guest may be another VMM's when no descriptor is left to load a class by. */
+    private static final Event LEFT = new Event.Ended(new MachineEnd.HandedOver());
+
     final MachineConfig config;
     final Ram ram;
     final FlatFirmware firmware;
@@ -861,7 +864,7 @@ public final class Machine implements AutoCloseable {
     /** Ends a machine whose guest another VMM has; {@link #await} returns. */
     public synchronized void leave() {
         if (state == RunState.HANDED_OVER) {
-            events.add(lostTo == null ? new Event.Ended(new MachineEnd.HandedOver()) : new Event.Failed(lostTo));
+            events.add(lostTo == null ? LEFT : new Event.Failed(lostTo));
         }
     }
 

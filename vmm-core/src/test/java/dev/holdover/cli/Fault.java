@@ -75,7 +75,8 @@ enum Fault {
         try (DirectoryStream<Path> threads = Files.newDirectoryStream(Path.of("/proc/" + process.pid() + "/task"))) {
             for (Path thread : threads) {
                 String stat = Files.readString(thread.resolve("stat"), StandardCharsets.ISO_8859_1);
-                if (stat.charAt(stat.lastIndexOf(')') + 2) != 'T') { // proc_pid_stat(5)
+                char state = stat.charAt(stat.lastIndexOf(')') + 2); // proc_pid_stat(5)
+                if (state != 'T' && state != 'Z' && state != 'X') { // a thread that ends does not stop
                     return false;
                 }
             }
