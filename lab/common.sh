@@ -24,10 +24,11 @@ newest_in_cache() { # DIRECTORY-PATTERN
 
 # Each of these sets where lab/setup left something, and fails if it is not there.
 
-# LAB_QEMU: the mended one if it was built, else the system's.
+# LAB_QEMU: the mended one if it was built, else the system's. QEMU_MENDED tells which.
 find_qemu() {
     local qemu
     qemu=$(newest_in_cache "qemu-*-$QEMU_KEY")
+    QEMU_MENDED=${qemu:+1}
     LAB_QEMU=${qemu:+$CACHE/$qemu/}qemu-system-x86_64
     command -v "$LAB_QEMU" >/dev/null
 }
