@@ -38,6 +38,9 @@ public final class Fd implements AutoCloseable {
     private static final int F_DUPFD_CLOEXEC = 1030;
     private static final int F_OFD_SETLK = 37;
     private static final int FD_CLOEXEC = 1;
+    private static final int AT_EMPTY_PATH = 0x1000;
+    private static final int AT_STATX_DONT_SYNC = 0x4000;
+    private static final int STATX_BASIC_STATS = 0x7ff;
 
     private static final VarHandle NUMBER;
 
@@ -296,6 +299,36 @@ public final class Fd implements AutoCloseable {
                     stat.get(ValueLayout.JAVA_LONG, 40),
                     stat.get(ValueLayout.JAVA_LONG, 48),
                     stat.get(ValueLayout.JAVA_LONG, 56));
+        }
+    }
+
+    /**
+     * statx(2) with AT_STATX_DONT_SYNC: what the kernel knows of the file without asking its server, if it lies on FUSE
+     * or a network file system. Does not block.
+     */
+    public FileStat statUnsynced() {
+        try (Arena arena = Arena.ofConfined()) {
+            // struct statx: stx_blksize@4, stx_nlink@16, stx_mode@28, stx_ino@32, stx_size@40, stx_rdev@128,
+            // stx_dev@136
+            MemorySegment statx = arena.allocate(256, 8);
+            ErrnoException.check(
+                    "statx " + name,
+                    Syscall.call(
+                            Syscall.STATX,
+                            number(),
+                            cString(arena, "").address(),
+                            AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+                            STATX_BASIC_STATS,
+                            statx.address(),
+                            0));
+            return new FileStat(
+                    FileStat.device(statx.get(ValueLayout.JAVA_INT, 136), statx.get(ValueLayout.JAVA_INT, 140)),
+                    statx.get(ValueLayout.JAVA_LONG, 32),
+                    statx.get(ValueLayout.JAVA_INT, 16),
+                    Short.toUnsignedInt(statx.get(ValueLayout.JAVA_SHORT, 28)),
+                    FileStat.device(statx.get(ValueLayout.JAVA_INT, 128), statx.get(ValueLayout.JAVA_INT, 132)),
+                    statx.get(ValueLayout.JAVA_LONG, 40),
+                    statx.get(ValueLayout.JAVA_INT, 4));
         }
     }
 

@@ -14,6 +14,11 @@ package dev.holdover.linux;
 public record FileStat(long device, long inode, long links, int mode, long special, long size, long blockSize) {
     private static final int S_IFMT = 0xF000;
 
+    /** makedev(3). */
+    static long device(int major, int minor) {
+        return (minor & 0xffL) | (major & 0xfffL) << 8 | (minor & 0xffffff00L) << 12 | (major & 0xfffff000L) << 32;
+    }
+
     /** The major number of the device that it is: makedev(3). */
     public int major() {
         return (int) (((special >>> 8) & 0xfff) | ((special >>> 32) & 0xfffff000L));

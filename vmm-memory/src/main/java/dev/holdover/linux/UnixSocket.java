@@ -234,8 +234,13 @@ public final class UnixSocket implements AutoCloseable {
 
     /** Receives bytes and up to {@link #MAX_FDS} descriptors, which are CLOEXEC. Blocks if the socket does. */
     public Received receive(MemorySegment into) {
+        return receive(into, MAX_FDS);
+    }
+
+    /** Receives bytes and up to {@code maxFds} descriptors, or one more; the kernel closes the rest. */
+    public Received receive(MemorySegment into, int maxFds) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment message = message(arena, into, space(MAX_FDS));
+            MemorySegment message = message(arena, into, space(maxFds));
             long n = Syscall.call(Syscall.RECVMSG, fd.number(), message.address(), MSG_CMSG_CLOEXEC);
             if (n < 0) {
                 return new Received(n, List.of(), false);

@@ -13,8 +13,8 @@ sealed interface Backend extends AutoCloseable permits KernelBackend, HoldBacken
     /** An incoming session that luod does not have yet; {@link SessionException} ENOENT, EINVAL. */
     Holding retrieve(String session);
 
-    /** A session that a client gives back after luod was started anew; takes the descriptor over. */
-    Holding takeBack(String session, Fd given);
+    /** A session that a client of that uid gives back after luod was started anew; takes the descriptor over. */
+    Holding takeBack(String session, Fd given, int uid);
 
     /** What can be done for a turn before any guest stops. May block for long; on a thread of its own. */
     void settle();

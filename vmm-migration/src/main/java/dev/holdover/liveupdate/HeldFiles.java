@@ -45,14 +45,13 @@ final class HeldFiles {
         this.preserved = preserved;
     }
 
-    /** Takes the descriptor over; returns null or what is wrong. */
+    /** Takes the descriptor over unless it returns what is wrong. Asks no file's server. */
     Errno preserve(Fd fd, long token) {
         Errno refused = refusal(fd, token);
         if (refused != null) {
-            fd.close();
             return refused;
         }
-        FileStat stat = fd.stat();
+        FileStat stat = fd.statUnsynced();
         files.put(token, fd);
         if (!stat.isCharacterDevice()) {
             inodes.put(token, inode(stat));
@@ -72,11 +71,14 @@ final class HeldFiles {
             return Errno.ENOSPC;
         }
         try {
-            FileStat stat = fd.stat();
+            FileStat stat = fd.statUnsynced();
             if (stat.isCharacterDevice()) {
                 return isPassthrough(stat) ? null : Errno.ENOENT;
             }
-            if (!stat.isRegular() || stat.links() != 0 || !fd.fileSystem().isTmpfs()) {
+            if (!ForeignFd.isInMemory(fd)
+                    || !stat.isRegular()
+                    || stat.links() != 0
+                    || !fd.fileSystem().isTmpfs()) {
                 return Errno.ENOENT;
             }
             return preserved.contains(inode(stat)) ? Errno.EBUSY : null;

@@ -30,6 +30,8 @@ final class HoldBackend implements Backend {
     private static final int TURN = 16;
     /** Descriptors of one session that are out at the same time; each costs one here. */
     private static final int MAX_LENT = 32;
+    /** Descriptors of a request; one belongs to it. */
+    private static final int MAX_FDS = 2;
 
     private final EventLoop loop;
     private final Runnable onFree;
@@ -57,13 +59,13 @@ final class HoldBackend implements Backend {
         }
 
         @Override
-        public Fd lend() {
+        public Fd lend(int uid) {
             if (lent.size() >= MAX_LENT) {
                 throw new ErrnoException("session " + files.name + " is out " + MAX_LENT + " times", Errno.EMFILE);
             }
             UnixSocket[] pair = UnixSocket.pair(UnixSocket.Kind.SEQPACKET);
             pair[0].fd().setNonBlocking(true);
-            Lent end = new Lent(this, pair[0], turned);
+            Lent end = new Lent(this, pair[0], uid, turned);
             lent.add(end);
             end.watch = loop.watch(pair[0].fd(), Epoll.EPOLLIN, events -> serve(end));
             return pair[1].fd();
@@ -106,14 +108,17 @@ final class HoldBackend implements Backend {
     private static final class Lent {
         final Held session;
         final UnixSocket socket;
+        /** Of the client that it was given to. */
+        final int uid;
         /** Given away after the generation turned: to the VMM that takes the files up. */
         final boolean incoming;
 
         long watch;
 
-        Lent(Held session, UnixSocket socket, boolean incoming) {
+        Lent(Held session, UnixSocket socket, int uid, boolean incoming) {
             this.session = session;
             this.socket = socket;
+            this.uid = uid;
             this.incoming = incoming;
         }
     }
@@ -140,8 +145,8 @@ final class HoldBackend implements Backend {
     }
 
     @Override
-    public Holding takeBack(String session, Fd given) {
-        ForeignFd.close(given);
+    public Holding takeBack(String session, Fd given, int uid) {
+        ForeignFd.close(given, uid);
         throw new VmmException("session " + session + " ended with the luod that held it");
     }
 
@@ -173,7 +178,7 @@ final class HoldBackend implements Backend {
 
     private void serve(Lent end) {
         for (int i = 0; i < TURN; i++) {
-            UnixSocket.Received received = end.socket.receive(request);
+            UnixSocket.Received received = end.socket.receive(request, MAX_FDS);
             if (Errno.EAGAIN.is(received.bytes())) {
                 return;
             }
@@ -183,9 +188,9 @@ final class HoldBackend implements Backend {
             List<Fd> fds = new ArrayList<>(received.fds());
             boolean replied = received.bytes() > 0 && answer(end, received, fds);
             for (Fd fd : fds) {
-                ForeignFd.close(fd);
+                ForeignFd.close(fd, end.uid);
             }
-            if (!replied) {
+            if (!replied || ForeignFd.isStuck(end.uid)) {
                 loop.unwatch(end.watch);
                 end.socket.close();
                 end.session.returned(end);
@@ -210,7 +215,10 @@ final class HoldBackend implements Backend {
         } else if (over) {
             failed = Errno.EINVAL;
         } else if (operation == LIVEUPDATE_SESSION_PRESERVE_FD) {
-            failed = fds.size() != 1 ? Errno.EBADF : files.preserve(fds.removeFirst(), token);
+            failed = fds.size() != 1 ? Errno.EBADF : files.preserve(fds.getFirst(), token);
+            if (failed == null) {
+                fds.clear();
+            }
         } else if (operation == LIVEUPDATE_SESSION_RETRIEVE_FD) {
             carried = files.retrieve(token);
             failed = carried == null ? files.retrieveError() : null;

@@ -4,8 +4,8 @@ import dev.holdover.linux.Fd;
 
 /** A session that luod has a reference of its own to. On luod's thread. */
 interface Holding extends AutoCloseable {
-    /** A descriptor of the session for a client; the caller's. */
-    Fd lend();
+    /** A descriptor of the session for a client of that uid; the caller's. */
+    Fd lend(int uid);
 
     /** Whether the VMM that put the files in has let go of it, as far as luod can tell. */
     boolean isFree();

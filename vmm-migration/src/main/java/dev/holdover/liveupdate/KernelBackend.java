@@ -22,7 +22,7 @@ final class KernelBackend implements Backend {
 
     private record Kept(Session session) implements Holding {
         @Override
-        public Fd lend() {
+        public Fd lend(int uid) {
             return session.fd().dup();
         }
 
@@ -62,8 +62,8 @@ final class KernelBackend implements Backend {
     }
 
     @Override
-    public Holding takeBack(String session, Fd given) {
-        Session back = KernelSession.of(given);
+    public Holding takeBack(String session, Fd given, int uid) {
+        Session back = KernelSession.of(given, uid);
         if (!back.name().equals(session)) {
             back.close();
             throw new VmmException("what was given back is session " + back.name() + ", not " + session + ": close it");

@@ -27,8 +27,8 @@ public final class KernelSession implements Session {
         this.name = name;
     }
 
-    /** Takes one over; closes what is none, and asks nobody who may be behind it. */
-    static KernelSession of(Fd fd) {
+    /** Takes one over that a client of that uid passed; closes what is none, without asking a file's server. */
+    static KernelSession of(Fd fd, int uid) {
         try {
             String name = ForeignFd.isSession(fd) ? tryName(fd) : null;
             if (name == null) {
@@ -39,7 +39,7 @@ public final class KernelSession implements Session {
             }
             return new KernelSession(fd, name);
         } catch (RuntimeException e) {
-            ForeignFd.close(fd);
+            ForeignFd.close(fd, uid);
             throw e;
         }
     }

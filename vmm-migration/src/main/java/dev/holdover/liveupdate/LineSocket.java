@@ -22,6 +22,9 @@ final class LineSocket implements AutoCloseable {
     /** Descriptors likewise. */
     private static final int MAX_PENDING_FDS = 32;
 
+    /** Descriptors of one message; a line has one. */
+    private static final int MAX_FDS = 8;
+
     enum Found {
         /** {@link #line} and {@link #takeFd}. */
         LINE,
@@ -45,6 +48,7 @@ final class LineSocket implements AutoCloseable {
     }
 
     private final UnixSocket socket;
+    private final int uid;
     private final MemorySegment buffer = Arena.ofAuto().allocate(MAX_LINE);
     private final byte[] begun = new byte[MAX_LINE];
     private int length;
@@ -66,6 +70,7 @@ final class LineSocket implements AutoCloseable {
     /** Takes a socket over, which does not block. */
     LineSocket(UnixSocket socket) {
         this.socket = socket;
+        this.uid = socket.peer().uid();
     }
 
     Fd fd() {
@@ -122,13 +127,13 @@ final class LineSocket implements AutoCloseable {
     /** Takes bytes that were seen already, and what came with them. */
     private boolean receive(int bytes) {
         for (int done = 0; done < bytes; ) {
-            UnixSocket.Received received = socket.receive(buffer.asSlice(0, bytes - done));
+            UnixSocket.Received received = socket.receive(buffer.asSlice(0, bytes - done), MAX_FDS);
             List<Fd> came = received.fds();
             for (int i = 0; i < came.size(); i++) {
                 if (arriving == null) {
                     arriving = came.get(i);
                 } else {
-                    ForeignFd.close(came.get(i));
+                    ForeignFd.close(came.get(i), uid);
                 }
             }
             fdsLost |= received.fdsLost();
@@ -164,7 +169,7 @@ final class LineSocket implements AutoCloseable {
 
     private void closeFd() {
         if (fd != null) {
-            ForeignFd.close(fd);
+            ForeignFd.close(fd, uid);
             fd = null;
         }
     }
@@ -233,7 +238,7 @@ final class LineSocket implements AutoCloseable {
         broken = true;
         closeFd();
         if (arriving != null) {
-            ForeignFd.close(arriving);
+            ForeignFd.close(arriving, uid);
             arriving = null;
         }
         for (Outgoing waiting : output) {

@@ -245,7 +245,8 @@ public final class Luod implements AutoCloseable {
             return;
         }
         boolean full = clients.size() >= MAX_CLIENTS && !makeRoom();
-        if (full || (!client.isAdmin() && clientsOf(client.peer.uid()) >= MAX_CLIENTS_OF_UID)) {
+        boolean tooMany = !client.isAdmin() && clientsOf(client.peer.uid()) >= MAX_CLIENTS_OF_UID;
+        if (full || tooMany || (!client.isAdmin() && ForeignFd.isStuck(client.peer.uid()))) {
             client.process.close();
             accepted.close();
             return;
@@ -410,7 +411,7 @@ public final class Luod implements AutoCloseable {
         Holding back = null;
         if (given.isThere() && client.isExtended() && !again) {
             try {
-                back = backend.takeBack(name, given.take());
+                back = backend.takeBack(name, given.take(), client.peer.uid());
             } catch (VmmException | ErrnoException e) {
                 refused = e.getMessage();
             }
@@ -532,7 +533,7 @@ public final class Luod implements AutoCloseable {
     private void hand(Kept session, LuodClient client) {
         Fd lent;
         try {
-            lent = session.session.lend();
+            lent = session.session.lend(client.peer.uid());
         } catch (ErrnoException e) {
             client.refuse(e.errno(), "the session of " + session.id + " cannot be handed out: " + e.getMessage());
             return;
@@ -568,7 +569,7 @@ public final class Luod implements AutoCloseable {
         if (session != null && !client.mayHave(session.uid)) {
             throw new LuodClient.Refusal(Errno.EPERM, "the session of " + id + " belongs to another user");
         }
-        Holding back = backend.takeBack(SessionName.of(id), given.take());
+        Holding back = backend.takeBack(SessionName.of(id), given.take(), client.peer.uid());
         if (session != null && session.session != null) {
             back.close();
             return;

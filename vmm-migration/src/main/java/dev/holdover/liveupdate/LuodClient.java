@@ -94,18 +94,21 @@ final class LuodClient {
                 case FDS_LOST -> {
                     Fd first = lines.takeFd();
                     if (first != null) {
-                        ForeignFd.close(first);
+                        ForeignFd.close(first, peer.uid());
                     }
                     hangUp(Errno.EMFILE, "file descriptors that came with a line were lost");
                 }
                 case LINE -> receive(lines.line(), lines.takeFd());
+            }
+            if (ForeignFd.isStuck(peer.uid())) {
+                close();
             }
         }
     }
 
     /** Takes the descriptor over, which may be null. */
     private void receive(String line, Fd fd) {
-        try (Carried carried = new Carried(fd)) {
+        try (Carried carried = new Carried(fd, peer.uid())) {
             Map<String, Object> message = Json.object(Json.parse(line));
             if (message == null || !(message.get("cmd") instanceof String command)) {
                 hangUp(Errno.EBADMSG, "a line is a JSON object with a member \"cmd\"");
@@ -130,10 +133,12 @@ final class LuodClient {
 
     /** A descriptor that came with a line, closed if nobody takes it. */
     static final class Carried implements AutoCloseable {
+        private final int uid;
         private Fd fd;
 
-        Carried(Fd fd) {
+        Carried(Fd fd, int uid) {
             this.fd = fd;
+            this.uid = uid;
         }
 
         boolean isThere() {
@@ -149,7 +154,7 @@ final class LuodClient {
         @Override
         public void close() {
             if (fd != null) {
-                ForeignFd.close(fd);
+                ForeignFd.close(fd, uid);
             }
         }
     }

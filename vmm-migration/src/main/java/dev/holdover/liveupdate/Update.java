@@ -173,7 +173,7 @@ final class Update {
             if (create(participant)) {
                 participant.step = Step.PREPARING;
                 luod.progress(participant);
-                client.send("PREPARE", members(), participant.session.lend());
+                client.send("PREPARE", members(), participant.session.lend(participant.uid));
             }
         } else if (phase == Phase.PRESERVING) {
             preserve(participant);
@@ -191,7 +191,7 @@ final class Update {
         } else if (create(participant)) {
             participant.step = Step.PRESERVING;
             luod.progress(participant);
-            client.send("START_PRESERVATION", Map.of(), participant.session.lend());
+            client.send("START_PRESERVATION", Map.of(), participant.session.lend(participant.uid));
         }
     }
 

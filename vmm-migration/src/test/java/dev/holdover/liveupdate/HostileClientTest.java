@@ -279,12 +279,84 @@ class HostileClientTest {
     void whatIsGivenBackIsNotAskedUnlessItIsTheKernels() throws Exception {
         UnixSocket[] silent = UnixSocket.pair(UnixSocket.Kind.SEQPACKET);
         long start = System.nanoTime();
-        assertThatThrownBy(() -> KernelSession.of(silent[1].fd()))
+        assertThatThrownBy(() -> KernelSession.of(silent[1].fd(), 0))
                 .isInstanceOf(SessionException.class)
                 .hasMessageContaining("is no live-update session of the kernel's");
         assertThat(System.nanoTime() - start).isLessThan(Patience.host().nanos(10_000));
         assertThatThrownBy(() -> silent[1].fd().number()).as("closed").isInstanceOf(IllegalStateException.class);
         silent[0].close();
+    }
+
+    /** close(2), fstat(2) and ioctl(2) of a file of FUSE wait for its server. */
+    @Test
+    void aFileWhoseServerIsSilentKeepsNobodyWaiting() throws Exception {
+        Path mountPoint = Files.createDirectory(dir.resolve("silent"));
+        SilentFileSystem silent = SilentFileSystem.tryMount(mountPoint);
+        assumeTrue(silent != null, "FUSE cannot be mounted here: it needs root and /dev/fuse");
+        try (silent;
+                PlainClient vmm = new PlainClient(path);
+                PlainClient luoctl = new PlainClient(path)) {
+            List<Fd> files = new ArrayList<>();
+            for (int i = 0; i < 3; i++) {
+                files.add(silent.open());
+            }
+            silent.fallSilent();
+            vmm.say("{\"cmd\": \"SUBSCRIBE\", \"id\": \"vm1\", \"version\": 1}", files);
+            assertThat(vmm.read()).as("surplus files are closed").startsWith("{\"event\": \"SUBSCRIBED\"");
+            assertThat(vmm.read()).as("what is no session is closed").startsWith("{\"event\": \"ABORT\"");
+            vmm.say("{\"cmd\": \"STATUS\", \"version\": 1}", List.of(files.getFirst()));
+            assertThat(vmm.read()).as("nobody takes it").startsWith("{\"event\": \"STATUS\"");
+            luoctl.say("{\"cmd\": \"KEXEC\", \"version\": 1}");
+            assertThat(vmm.read()).startsWith("{\"event\": \"PREPARE\"");
+            try (Session session = vmm.session()) {
+                assertThatThrownBy(() -> session.preserve(files.getFirst(), Tokens.ram(0)))
+                        .isInstanceOfSatisfying(
+                                SessionException.class,
+                                e -> assertThat(e.errno()).isEqualTo(Errno.ENOENT));
+            }
+            assertThat(status().clients()).as("luod serves").isPositive();
+            for (Fd file : files) {
+                Thread.ofPlatform().daemon().start(file::close); // waits for the server, too
+            }
+        }
+    }
+
+    /** The threads that close them are few. */
+    @Test
+    void whoPassesManySilentFilesIsDropped() throws Exception {
+        Path mountPoint = Files.createDirectory(dir.resolve("silent"));
+        SilentFileSystem silent = SilentFileSystem.tryMount(mountPoint);
+        assumeTrue(silent != null, "FUSE cannot be mounted here: it needs root and /dev/fuse");
+        int uid = UnixSocket.Peer.self().uid();
+        try (silent) {
+            Fd file = silent.open();
+            silent.fallSilent();
+            try (UnixSocket greedy = UnixSocket.connect(UnixSocket.Kind.STREAM, path);
+                    Arena arena = Arena.ofConfined()) {
+                greedy.setTimeout(Patience.host().millis(5_000));
+                MemorySegment line = arena.allocateFrom(
+                        ValueLayout.JAVA_BYTE, "{\"cmd\": \"x\"}\n".getBytes(StandardCharsets.UTF_8));
+                long sent = 0;
+                for (int i = 0; i < 1000 && sent >= 0; i++) {
+                    sent = greedy.trySend(line, List.of(file, file, file, file));
+                }
+                assertThat(sent).as("its connection has ended").isIn((long) -Errno.EPIPE.number(), (long)
+                        -Errno.ECONNRESET.number());
+            }
+            assertThat(ForeignFd.isStuck(uid)).isTrue();
+            assertThat(status().clients()).as("luod serves its administrators").isZero();
+            assertThat(Thread.getAllStackTraces().keySet().stream()
+                            .filter(thread -> thread.getName().equals("luod close")))
+                    .hasSizeLessThan(20);
+            Thread.ofPlatform().daemon().start(file::close);
+        }
+        long deadline = System.nanoTime() + Patience.host().nanos(20_000);
+        while (ForeignFd.isStuck(uid)) {
+            assertThat(System.nanoTime())
+                    .as("the end of the mount ends the waits")
+                    .isLessThan(deadline);
+            Thread.sleep(10);
+        }
     }
 
     /** One that reads nothing is given up when too much waits for it; others are served meanwhile. */

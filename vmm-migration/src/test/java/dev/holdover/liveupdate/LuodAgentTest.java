@@ -213,7 +213,7 @@ class LuodAgentTest {
         }
 
         Fd lend() {
-            loop.runAndWait(() -> lent.set(session.lend()));
+            loop.runAndWait(() -> lent.set(session.lend(0)));
             return lent.get();
         }
 

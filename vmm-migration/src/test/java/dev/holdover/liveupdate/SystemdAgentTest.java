@@ -166,7 +166,7 @@ class SystemdAgentTest {
                 if (incoming) {
                     backend.turned(session);
                 }
-                lent[0] = session.lend();
+                lent[0] = session.lend(0);
             });
             number = lent[0].renamed("passed").number();
         }
