@@ -112,7 +112,13 @@ final class DemoStandby implements AutoCloseable {
         Thread passOn = new Thread("standby's messages") {
             @Override
             public void run() {
-                errors.lines().forEach(System.err::println);
+                try {
+                    for (String line = errors.readLine(); line != null; line = errors.readLine()) {
+                        System.err.println(line);
+                    }
+                } catch (IOException e) {
+                    return; // the demo has closed the stream, after the end of the process
+                }
             }
         };
         passOn.setDaemon(true);
