@@ -136,6 +136,16 @@ class LayoutsTest {
             Fd.stat;              offsetof(struct stat,st_size);             48
             Fd.stat;              offsetof(struct stat,st_blksize);          56
             Fd.stat;              sizeof(struct stat);                       144
+            Fd.statUnsynced;      sizeof(struct statx);                      256
+            Fd.statUnsynced;      offsetof(struct statx,stx_blksize);        4
+            Fd.statUnsynced;      offsetof(struct statx,stx_nlink);          16
+            Fd.statUnsynced;      offsetof(struct statx,stx_mode);           28
+            Fd.statUnsynced;      offsetof(struct statx,stx_ino);            32
+            Fd.statUnsynced;      offsetof(struct statx,stx_size);           40
+            Fd.statUnsynced;      offsetof(struct statx,stx_rdev_major);     128
+            Fd.statUnsynced;      offsetof(struct statx,stx_rdev_minor);     132
+            Fd.statUnsynced;      offsetof(struct statx,stx_dev_major);      136
+            Fd.statUnsynced;      offsetof(struct statx,stx_dev_minor);      140
             FileKey.of;           offsetof(struct statx,stx_mask);           0
             FileKey.of;           offsetof(struct statx,stx_ino);            32
             FileKey.of;           offsetof(struct statx,stx_btime);          80

@@ -76,9 +76,9 @@ $(constants SYS_{read,write,open,close,fstat,lseek,mmap,munmap,rt_sigaction,rt_s
     SYS_{readv,writev,madvise,dup2,getpid,socket,connect,sendmsg,recvmsg,shutdown,bind,listen,socketpair,setsockopt} \
     SYS_{getsockopt,fcntl,fsync,fdatasync,ftruncate,rename,unlink,fchmod,sysinfo,geteuid,getegid,fstatfs,sync,reboot,arch_prctl,gettid,fsetxattr,fgetxattr,tgkill} \
     SYS_{epoll_ctl,epoll_pwait,fallocate,accept4,eventfd2,epoll_create1,preadv,pwritev,name_to_handle_at,memfd_create,kexec_file_load,statx,poll,flock,pidfd_open})
-$(constants AT_EMPTY_PATH STATX_BTIME MAX_HANDLE_SZ)
+$(constants AT_EMPTY_PATH AT_STATX_DONT_SYNC STATX_BASIC_STATS STATX_BTIME MAX_HANDLE_SZ)
 $(struct 'struct stat' st_dev st_ino st_mode st_rdev st_size st_blksize)
-$(struct 'struct statx' stx_mask stx_ino stx_btime)
+$(struct 'struct statx' stx_mask stx_blksize stx_nlink stx_mode stx_ino stx_size stx_btime stx_rdev_major stx_rdev_minor stx_dev_major stx_dev_minor)
 $(struct 'struct statx_timestamp' tv_sec tv_nsec)
 $(struct 'struct file_handle' handle_bytes handle_type f_handle)
 $(struct 'struct statfs' f_type f_bsize f_blocks f_bavail)
