@@ -27,6 +27,8 @@ class ShellExampleTest {
                 System.getProperty("java.home") + "/bin/jshell",
                 "-J-Djava.util.prefs.userRoot=" + dir,
                 "-R--enable-native-access=ALL-UNNAMED",
+                "--execution",
+                "jdi:hostname(127.0.0.1),timeout(300000)",
                 "--class-path",
                 Path.of("target/classes").toAbsolutePath() + ":" + System.getProperty("jdk.module.path", "") + ":"
                         + System.getProperty("java.class.path"),
