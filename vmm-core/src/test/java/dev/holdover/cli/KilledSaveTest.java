@@ -34,7 +34,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("long")
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class KilledSaveTest {
-    private static final int KILLS = LongRun.rounds(10, 100);
+    private static final int KILLS = LongRun.rounds(2, 10, 100);
     private static final int MOST_KILLS = KILLS * 10;
 
     @TempDir

@@ -30,7 +30,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 @Timeout(value = 600, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class NewProcessTest {
     /** Of each guest; 203 over all with LONG=1. */
-    private static final int PULSES = LongRun.rounds(3, 29);
+    private static final int PULSES = LongRun.rounds(1, 3, 29);
 
     private static final int MAX_MICROS = 50_000;
     private static final long MOST_NANOS = Patience.host().nanos(30_000);
