@@ -68,7 +68,7 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
         backend.hook = new Thread("serial restore") {
             @Override
             public void run() {
-                backend.restoreOnce();
+                backend.exiting();
             }
         };
         Runtime.getRuntime().addShutdownHook(backend.hook);
@@ -207,6 +207,18 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
     abstract void restore();
 
     abstract void closeDescriptors();
+
+    /**
+     * The process is about to end. The guest may run on for a while, and its state be taken meanwhile: nothing is closed,
+     * so that no output is lost. Where a machine is taken apart before the end, {@link #close} does the rest.
+     */
+    final void exiting() {
+        flush();
+        restoreTerminal();
+    }
+
+    /** Brings the terminal's modes back, if it has one. */
+    void restoreTerminal() {}
 
     private synchronized void restoreOnce() {
         if (!restored) {

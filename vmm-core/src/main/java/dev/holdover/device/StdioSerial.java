@@ -140,6 +140,11 @@ final class StdioSerial extends SerialBackend {
     }
 
     @Override
+    void restoreTerminal() {
+        makeCooked();
+    }
+
+    @Override
     void restore() {
         writer.close();
         makeCooked();

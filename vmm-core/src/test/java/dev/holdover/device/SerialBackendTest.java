@@ -259,6 +259,20 @@ class SerialBackendTest {
                 .doesNotContain("x");
     }
 
+    /** A live update may take the state after a signal came: what the guest has written by then is never written again. */
+    @Test
+    void outputAfterASignalIsNotLost() throws IOException {
+        Path file = dir.resolve("log");
+        try (SerialBackend backend = SerialBackend.open(SerialConfig.parse("file:" + file), loop, () -> {})) {
+            Uart16550 uart = start(backend);
+            HostSide.guestWrites(uart, ascii("before "));
+            backend.exiting();
+            HostSide.guestWrites(uart, ascii("after"));
+            backend.flush();
+            assertThat(file).hasContent("before after");
+        }
+    }
+
     @Test
     void aFileIsAsItWasIfTheGuestNeverRan() throws IOException {
         Path old = dir.resolve("old");
