@@ -1,4 +1,4 @@
-import dev.holdover.device.pci.HostPciDevice;
+import dev.holdover.passthrough.HostPciDevice;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventFd;

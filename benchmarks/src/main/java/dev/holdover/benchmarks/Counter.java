@@ -1,7 +1,7 @@
 package dev.holdover.benchmarks;
 
-import dev.holdover.device.BusDevice;
 import dev.holdover.linux.Patience;
+import dev.holdover.platform.BusDevice;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 

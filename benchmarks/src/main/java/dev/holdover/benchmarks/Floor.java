@@ -1,7 +1,6 @@
 package dev.holdover.benchmarks;
 
 import dev.holdover.boot.FlatFirmware;
-import dev.holdover.boot.MemoryMap;
 import dev.holdover.kvm.Kvm;
 import dev.holdover.kvm.KvmCap;
 import dev.holdover.kvm.KvmVcpu;
@@ -13,6 +12,7 @@ import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.kvm.state.VmState;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Mapping;
+import dev.holdover.platform.MemoryMap;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

@@ -1,6 +1,7 @@
 package dev.holdover.boot;
 
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.platform.MemoryMap;
 
 /**
  * The BIOS data area at {@link MemoryMap#BIOS_DATA}, and the EBDA that it points to: where kernels look for the end of

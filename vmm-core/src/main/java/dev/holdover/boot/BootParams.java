@@ -1,6 +1,7 @@
 package dev.holdover.boot;
 
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.platform.MemoryMap;
 
 /**
  * Linux' {@code struct boot_params} at {@link MemoryMap#BOOT_PARAMS}: one page. The setup header within it comes from the

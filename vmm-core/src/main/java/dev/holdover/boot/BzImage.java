@@ -1,6 +1,7 @@
 package dev.holdover.boot;
 
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.platform.MemoryMap;
 
 /**
  * A Linux kernel as distributions ship it (also memtest86+): real-mode setup code with a header, then the kernel. The

@@ -1,5 +1,7 @@
 package dev.holdover.boot;
 
+import dev.holdover.platform.MemoryMap;
+
 /**
  * The state of vCPU 0 at its first instruction. Registers that are not named are zero, RFLAGS is 2: interrupts are off.
  * {@link EntryState} has what the modes need beside: descriptor table, page tables, selectors.

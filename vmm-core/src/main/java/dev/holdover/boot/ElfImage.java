@@ -1,6 +1,7 @@
 package dev.holdover.boot;
 
 import dev.holdover.boot.Segments.Segment;
+import dev.holdover.platform.MemoryMap;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

@@ -2,6 +2,7 @@ package dev.holdover.boot;
 
 import dev.holdover.linux.Mapping;
 import dev.holdover.linux.VmmException;
+import dev.holdover.platform.MemoryMap;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 

@@ -1,6 +1,7 @@
 package dev.holdover.boot;
 
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.platform.MemoryMap;
 import java.nio.file.Path;
 
 /**

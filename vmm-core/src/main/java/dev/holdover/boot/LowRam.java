@@ -1,5 +1,7 @@
 package dev.holdover.boot;
 
+import dev.holdover.platform.MemoryMap;
+
 /** The RAM from 1 MiB up to the 32-bit hole, where kernels go. */
 record LowRam(long end) {
     /** Checks that a kernel may have these bytes; hostile numbers are welcome. */

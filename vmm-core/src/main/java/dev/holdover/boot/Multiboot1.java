@@ -2,6 +2,7 @@ package dev.holdover.boot;
 
 import dev.holdover.boot.Segments.Segment;
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.platform.MemoryMap;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.List;

@@ -1,6 +1,7 @@
 package dev.holdover.boot;
 
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.platform.MemoryMap;
 import java.lang.foreign.MemorySegment;
 
 /** An identity map of the first 4 GiB with 2 MiB pages, at {@link MemoryMap#PAGE_TABLES}: six pages. */

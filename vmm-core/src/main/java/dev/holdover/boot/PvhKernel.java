@@ -1,6 +1,7 @@
 package dev.holdover.boot;
 
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.platform.MemoryMap;
 
 /**
  * An ELF file with Xen's note of an entry for PVH guests: entered in protected mode, with hvm_start_info (version 1)

@@ -1,6 +1,5 @@
 package dev.holdover.cli;
 
-import dev.holdover.device.SerialConfig;
 import dev.holdover.kvm.KvmUnavailable;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.UsageException;
@@ -13,6 +12,7 @@ import dev.holdover.machine.MachineConfig;
 import dev.holdover.memory.AddFd;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.serial.SerialConfig;
 import dev.holdover.virtio.DiskConfig;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,8 +1,6 @@
 package dev.holdover.cli;
 
 import dev.holdover.boot.BootConfig;
-import dev.holdover.device.SerialConfig;
-import dev.holdover.device.vfio.VfioConfig;
 import dev.holdover.kvm.KvmUnavailable;
 import dev.holdover.linux.UsageException;
 import dev.holdover.liveupdate.Agent;
@@ -13,6 +11,8 @@ import dev.holdover.machine.MachineConfig;
 import dev.holdover.memory.AddFd;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.passthrough.VfioConfig;
+import dev.holdover.serial.SerialConfig;
 import dev.holdover.virtio.ConsoleConfig;
 import dev.holdover.virtio.DiskConfig;
 import dev.holdover.virtio.NetConfig;

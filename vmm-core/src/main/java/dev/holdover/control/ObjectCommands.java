@@ -1,9 +1,9 @@
 package dev.holdover.control;
 
-import dev.holdover.boot.MemoryMap;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.Ram;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.platform.MemoryMap;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

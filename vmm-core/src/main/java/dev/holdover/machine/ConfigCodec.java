@@ -1,10 +1,10 @@
 package dev.holdover.machine;
 
 import dev.holdover.boot.BootConfig;
-import dev.holdover.device.SerialConfig;
-import dev.holdover.device.vfio.VfioConfig;
 import dev.holdover.linux.UsageException;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.passthrough.VfioConfig;
+import dev.holdover.serial.SerialConfig;
 import dev.holdover.virtio.ConsoleConfig;
 import dev.holdover.virtio.DiskConfig;
 import dev.holdover.virtio.MacAddress;

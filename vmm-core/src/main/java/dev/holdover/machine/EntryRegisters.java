@@ -2,11 +2,11 @@ package dev.holdover.machine;
 
 import dev.holdover.boot.CpuEntry;
 import dev.holdover.boot.EntryState;
-import dev.holdover.boot.MemoryMap;
 import dev.holdover.kvm.KvmVcpu;
 import dev.holdover.kvm.state.Msrs;
 import dev.holdover.kvm.state.Regs;
 import dev.holdover.kvm.state.Sregs;
+import dev.holdover.platform.MemoryMap;
 
 /** Puts the boot CPU, which is as after a reset, into the state at which a kernel's entry protocol begins. */
 final class EntryRegisters {

@@ -1,7 +1,7 @@
 package dev.holdover.machine;
 
-import dev.holdover.device.InterruptLine;
 import dev.holdover.kvm.KvmVm;
+import dev.holdover.platform.InterruptLine;
 
 /** A line into interrupt controllers that come to be after the devices; held low before. */
 final class GsiLine implements InterruptLine {

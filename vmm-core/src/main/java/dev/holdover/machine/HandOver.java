@@ -1,6 +1,5 @@
 package dev.holdover.machine;
 
-import dev.holdover.device.SerialBackend;
 import dev.holdover.handover.HandOverConnection;
 import dev.holdover.handover.Message;
 import dev.holdover.handover.Part;
@@ -11,6 +10,7 @@ import dev.holdover.linux.Patience;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.OwnerWord;
+import dev.holdover.serial.SerialBackend;
 import dev.holdover.vmstate.StateImage;
 import java.util.ArrayList;
 import java.util.List;

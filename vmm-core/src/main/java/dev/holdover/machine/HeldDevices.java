@@ -1,12 +1,12 @@
 package dev.holdover.machine;
 
-import dev.holdover.device.vfio.VfioConfig;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.Session;
 import dev.holdover.liveupdate.SessionException;
 import dev.holdover.liveupdate.Tokens;
+import dev.holdover.passthrough.VfioConfig;
 import java.util.List;
 
 /**

@@ -1,8 +1,5 @@
 package dev.holdover.machine;
 
-import dev.holdover.boot.MemoryMap;
-import dev.holdover.device.vfio.Passthrough;
-import dev.holdover.device.vfio.VfioFunction;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
@@ -15,6 +12,9 @@ import dev.holdover.memory.ByteSize;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.Ram;
 import dev.holdover.memory.RamIdentity;
+import dev.holdover.passthrough.Passthrough;
+import dev.holdover.passthrough.VfioFunction;
+import dev.holdover.platform.MemoryMap;
 import dev.holdover.vmstate.MemfdTarget;
 import dev.holdover.vmstate.Phase;
 import dev.holdover.vmstate.StateImage;

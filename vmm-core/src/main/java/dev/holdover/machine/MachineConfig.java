@@ -1,8 +1,8 @@
 package dev.holdover.machine;
 
-import dev.holdover.device.SerialConfig;
-import dev.holdover.device.vfio.VfioConfig;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.passthrough.VfioConfig;
+import dev.holdover.serial.SerialConfig;
 import dev.holdover.virtio.ConsoleConfig;
 import dev.holdover.virtio.DiskConfig;
 import dev.holdover.virtio.NetConfig;

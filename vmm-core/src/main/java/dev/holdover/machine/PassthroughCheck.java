@@ -1,10 +1,10 @@
 package dev.holdover.machine;
 
-import dev.holdover.device.pci.HostPciDevice;
-import dev.holdover.device.pci.HostPciDevice.Member;
-import dev.holdover.device.pci.HostPciDevice.Obstacle;
 import dev.holdover.machine.Finding.Grade;
 import dev.holdover.memory.ByteSize;
+import dev.holdover.passthrough.HostPciDevice;
+import dev.holdover.passthrough.HostPciDevice.Member;
+import dev.holdover.passthrough.HostPciDevice.Obstacle;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

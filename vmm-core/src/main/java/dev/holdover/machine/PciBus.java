@@ -1,17 +1,17 @@
 package dev.holdover.machine;
 
-import dev.holdover.boot.MemoryMap;
 import dev.holdover.boot.acpi.PciRoot;
-import dev.holdover.device.Bus;
-import dev.holdover.device.InterruptLine;
-import dev.holdover.device.pci.MsiRoutes;
-import dev.holdover.device.pci.MsixState;
-import dev.holdover.device.pci.PciConfigState;
-import dev.holdover.device.pci.PciFunction;
-import dev.holdover.device.pci.PciHostBridge;
-import dev.holdover.device.pci.PciHostBridgeState;
 import dev.holdover.kvm.KvmVm;
 import dev.holdover.linux.UsageException;
+import dev.holdover.pci.MsiRoutes;
+import dev.holdover.pci.MsixState;
+import dev.holdover.pci.PciConfigState;
+import dev.holdover.pci.PciFunction;
+import dev.holdover.pci.PciHostBridge;
+import dev.holdover.pci.PciHostBridgeState;
+import dev.holdover.platform.Bus;
+import dev.holdover.platform.InterruptLine;
+import dev.holdover.platform.MemoryMap;
 import dev.holdover.vmstate.StateFile;
 import dev.holdover.vmstate.StateImage;
 import dev.holdover.vmstate.StateLayout;

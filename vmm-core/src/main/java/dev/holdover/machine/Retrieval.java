@@ -1,6 +1,5 @@
 package dev.holdover.machine;
 
-import dev.holdover.boot.MemoryMap;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.Session;
@@ -9,6 +8,7 @@ import dev.holdover.memory.FdSets;
 import dev.holdover.memory.IdentityPage;
 import dev.holdover.memory.Ram;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.platform.MemoryMap;
 import dev.holdover.vmstate.Phase;
 import dev.holdover.vmstate.TimelineEvent;
 import java.io.IOException;

@@ -1,6 +1,5 @@
 package dev.holdover.machine;
 
-import dev.holdover.boot.MemoryMap;
 import dev.holdover.handover.HandOverConnection;
 import dev.holdover.handover.Message;
 import dev.holdover.handover.Part;
@@ -16,6 +15,7 @@ import dev.holdover.memory.OwnerWord;
 import dev.holdover.memory.Ram;
 import dev.holdover.memory.RamConfig;
 import dev.holdover.memory.RamIdentity;
+import dev.holdover.platform.MemoryMap;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;

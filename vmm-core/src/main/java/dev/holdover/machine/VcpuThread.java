@@ -1,9 +1,9 @@
 package dev.holdover.machine;
 
-import dev.holdover.device.Bus;
 import dev.holdover.kvm.KvmVcpu;
 import dev.holdover.kvm.VcpuExit;
 import dev.holdover.linux.Signals;
+import dev.holdover.platform.Bus;
 import java.util.concurrent.TimeUnit;
 
 /**

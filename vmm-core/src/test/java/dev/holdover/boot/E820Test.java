@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.boot.E820.Range;
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.platform.MemoryMap;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;

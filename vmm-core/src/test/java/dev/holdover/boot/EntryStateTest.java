@@ -2,6 +2,7 @@ package dev.holdover.boot;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.platform.MemoryMap;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 

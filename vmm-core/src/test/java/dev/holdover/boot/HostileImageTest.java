@@ -1,6 +1,7 @@
 package dev.holdover.boot;
 
 import dev.holdover.linux.VmmException;
+import dev.holdover.platform.MemoryMap;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;

@@ -3,6 +3,7 @@ package dev.holdover.boot;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.holdover.linux.VmmException;
+import dev.holdover.platform.MemoryMap;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

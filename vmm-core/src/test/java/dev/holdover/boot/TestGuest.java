@@ -2,6 +2,7 @@ package dev.holdover.boot;
 
 import dev.holdover.linux.Mapping;
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.platform.MemoryMap;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;

@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.holdover.boot.BootConfig;
-import dev.holdover.device.SerialConfig;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.serial.SerialConfig;
 import dev.holdover.virtio.DiskConfig;
 import dev.holdover.vmstate.SectionEntry;
 import dev.holdover.vmstate.SectionView;

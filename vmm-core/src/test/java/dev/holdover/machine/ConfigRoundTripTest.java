@@ -3,9 +3,9 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.boot.BootConfig;
-import dev.holdover.device.SerialConfig;
 import dev.holdover.linux.UsageException;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.serial.SerialConfig;
 import dev.holdover.virtio.ConsoleConfig;
 import dev.holdover.virtio.DiskConfig;
 import dev.holdover.virtio.MacAddress;

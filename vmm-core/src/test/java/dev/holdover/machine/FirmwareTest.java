@@ -3,9 +3,9 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.holdover.boot.MemoryMap;
 import dev.holdover.kvm.Kvm;
 import dev.holdover.kvm.KvmCap;
+import dev.holdover.platform.MemoryMap;
 import dev.holdover.testing.NeedsKvm;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;

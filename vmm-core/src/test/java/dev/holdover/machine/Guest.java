@@ -3,12 +3,12 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.boot.BootConfig;
-import dev.holdover.boot.MemoryMap;
-import dev.holdover.device.SerialConfig;
 import dev.holdover.kvm.Kvm;
 import dev.holdover.linux.Patience;
 import dev.holdover.memory.FdSets;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.platform.MemoryMap;
+import dev.holdover.serial.SerialConfig;
 import dev.holdover.virtio.ConsoleConfig;
 import dev.holdover.virtio.DiskConfig;
 import dev.holdover.virtio.NetConfig;

@@ -3,7 +3,6 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.holdover.device.vfio.VfioConfig;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Fd;
@@ -14,6 +13,7 @@ import dev.holdover.liveupdate.LuodAgent;
 import dev.holdover.liveupdate.Session;
 import dev.holdover.liveupdate.SessionException;
 import dev.holdover.liveupdate.Tokens;
+import dev.holdover.passthrough.VfioConfig;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

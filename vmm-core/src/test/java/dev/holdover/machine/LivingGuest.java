@@ -2,10 +2,10 @@ package dev.holdover.machine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.holdover.device.Uart16550State;
 import dev.holdover.kvm.state.Regs;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.platform.Uart16550State;
 import dev.holdover.virtio.VirtQueueState;
 import dev.holdover.virtio.VirtioPciState;
 import dev.holdover.virtio.VirtioState;

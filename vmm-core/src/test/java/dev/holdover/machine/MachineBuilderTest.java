@@ -4,12 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.holdover.boot.BootConfig;
-import dev.holdover.device.SerialConfig;
 import dev.holdover.kvm.state.Regs;
 import dev.holdover.kvm.state.Sregs;
 import dev.holdover.linux.UsageException;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.RamConfig;
+import dev.holdover.serial.SerialConfig;
 import dev.holdover.testing.NeedsKvm;
 import dev.holdover.virtio.DiskConfig;
 import java.nio.file.Path;

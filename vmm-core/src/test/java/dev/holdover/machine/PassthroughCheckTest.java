@@ -2,8 +2,8 @@ package dev.holdover.machine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.holdover.device.pci.FakeHost;
 import dev.holdover.machine.Finding.Grade;
+import dev.holdover.testing.FakeHost;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;

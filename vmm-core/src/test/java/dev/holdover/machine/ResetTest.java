@@ -2,7 +2,7 @@ package dev.holdover.machine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.holdover.boot.MemoryMap;
+import dev.holdover.platform.MemoryMap;
 import dev.holdover.testing.NeedsKvm;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,8 +1,8 @@
 package dev.holdover.boot.acpi;
 
-import dev.holdover.boot.MemoryMap;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.platform.MemoryMap;
 
 /**
  * The ACPI tables of the machine, between {@link MemoryMap#RSDP} and {@link MemoryMap#ACPI_TABLES_END}: one after the

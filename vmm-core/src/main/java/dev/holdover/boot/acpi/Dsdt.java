@@ -1,9 +1,9 @@
 package dev.holdover.boot.acpi;
 
-import dev.holdover.boot.MemoryMap;
-import dev.holdover.device.AcpiPm;
-import dev.holdover.device.pci.PciHostBridge;
-import dev.holdover.device.pci.PciWindows;
+import dev.holdover.pci.PciHostBridge;
+import dev.holdover.platform.AcpiPm;
+import dev.holdover.platform.MemoryMap;
+import dev.holdover.platform.PciWindows;
 import java.util.ArrayList;
 import java.util.List;
 

@@ -1,6 +1,6 @@
 package dev.holdover.boot.acpi;
 
-import dev.holdover.boot.MemoryMap;
+import dev.holdover.platform.MemoryMap;
 
 /**
  * Fixed ACPI Description Table, revision 6: the PM registers, the SCI, the reset register. ACPI 6.5 §5.2.9.

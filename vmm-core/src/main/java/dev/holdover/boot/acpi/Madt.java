@@ -1,6 +1,6 @@
 package dev.holdover.boot.acpi;
 
-import dev.holdover.boot.MemoryMap;
+import dev.holdover.platform.MemoryMap;
 
 /** Multiple APIC Description Table: the vCPUs and how interrupts reach them. ACPI 6.5 §5.2.12. */
 final class Madt {

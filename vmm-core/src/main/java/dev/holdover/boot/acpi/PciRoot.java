@@ -1,6 +1,6 @@
 package dev.holdover.boot.acpi;
 
-import dev.holdover.device.pci.PciWindows;
+import dev.holdover.platform.PciWindows;
 import java.util.List;
 
 /**

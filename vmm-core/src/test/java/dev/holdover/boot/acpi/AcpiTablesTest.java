@@ -4,11 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.holdover.boot.MemoryMap;
 import dev.holdover.boot.TestGuest;
-import dev.holdover.device.pci.PciWindows;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.GuestMemory;
+import dev.holdover.platform.MemoryMap;
+import dev.holdover.platform.PciWindows;
 import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
