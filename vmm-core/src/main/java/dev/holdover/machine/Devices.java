@@ -2,11 +2,11 @@ package dev.holdover.machine;
 
 import dev.holdover.boot.acpi.PciRoot;
 import dev.holdover.boot.acpi.VirtioSlot;
-import dev.holdover.handover.Part;
 import dev.holdover.kvm.KvmVm;
 import dev.holdover.linux.EventFd;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.NamedFd;
 import dev.holdover.linux.Patience;
 import dev.holdover.linux.UsageException;
 import dev.holdover.linux.VmmException;
@@ -130,7 +130,7 @@ final class Devices implements AutoCloseable {
     Devices(
             MachineConfig config,
             GuestMemory memory,
-            List<Part> parts,
+            List<NamedFd> parts,
             HeldDevices held,
             int addressBits,
             Consumer<GuestRequest> requests,
@@ -152,7 +152,7 @@ final class Devices implements AutoCloseable {
                 pci = new PciBus(ports, mmio, memory.regions().getLast().end(), addressBits, windows);
             }
             for (DiskConfig disk : config.disks()) {
-                Disk image = parts == null ? Disk.open(disk) : Disk.adopt(Part.require(parts, Part.Role.DISK), disk);
+                Disk image = parts == null ? Disk.open(disk) : Disk.adopt(NamedFd.require(parts, Disk.NAME), disk);
                 plug(memory, new VirtioBlk(image, onFailure));
             }
             for (NetConfig net : config.nets()) {
@@ -182,7 +182,8 @@ final class Devices implements AutoCloseable {
         }
     }
 
-    private Passthrough passthrough(List<VfioConfig> configs, GuestMemory memory, List<Part> parts, HeldDevices held) {
+    private Passthrough passthrough(
+            List<VfioConfig> configs, GuestMemory memory, List<NamedFd> parts, HeldDevices held) {
         if (parts != null) {
             return Passthrough.take(configs, parts, pci.bridge(), pci.routes());
         }
@@ -196,24 +197,24 @@ final class Devices implements AutoCloseable {
         return passthrough;
     }
 
-    private static Tap tap(List<Part> parts, NetConfig net) {
-        boolean offloads = Part.text(parts, Part.Role.TAP).equals(OFFLOADS);
-        return Tap.adopt(Part.require(parts, Part.Role.TAP), net.tap(), offloads);
+    private static Tap tap(List<NamedFd> parts, NetConfig net) {
+        boolean offloads = NamedFd.id(parts, Tap.NAME).equals(OFFLOADS);
+        return Tap.adopt(NamedFd.require(parts, Tap.NAME), net.tap(), offloads);
     }
 
-    private static VirtioConsole console(List<Part> parts, EventLoop.FailureHandler onFailure) {
-        Fd input = Part.take(parts, Part.Role.CONSOLE_INPUT);
-        Fd output = Part.require(parts, Part.Role.CONSOLE_OUTPUT);
-        return VirtioConsole.adopt(input, output, Part.take(parts, Part.Role.CONSOLE_TERMINAL), onFailure);
+    private static VirtioConsole console(List<NamedFd> parts, EventLoop.FailureHandler onFailure) {
+        Fd input = NamedFd.take(parts, VirtioConsole.INPUT);
+        Fd output = NamedFd.require(parts, VirtioConsole.OUTPUT);
+        return VirtioConsole.adopt(input, output, NamedFd.take(parts, VirtioConsole.TERMINAL), onFailure);
     }
 
     /** The descriptors the devices live on, to be handed to another VMM; they stay open here. */
-    void parts(List<Part> to) {
+    void parts(List<NamedFd> to) {
         for (Slot slot : slots) {
             if (slot.device() instanceof VirtioBlk blk) {
-                to.add(new Part(Part.Role.DISK, "", blk.descriptor()));
+                to.add(new NamedFd(Disk.NAME, "", blk.descriptor()));
             } else if (slot.device() instanceof VirtioNet net) {
-                to.add(new Part(Part.Role.TAP, net.hasOffloads() ? OFFLOADS : "", net.descriptor()));
+                to.add(new NamedFd(Tap.NAME, net.hasOffloads() ? OFFLOADS : "", net.descriptor()));
             } else if (slot.device() instanceof VirtioConsole console) {
                 console.parts(to);
             }

@@ -2,10 +2,10 @@ package dev.holdover.machine;
 
 import dev.holdover.handover.HandOverConnection;
 import dev.holdover.handover.Message;
-import dev.holdover.handover.Part;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Mapping;
 import dev.holdover.linux.Memfd;
+import dev.holdover.linux.NamedFd;
 import dev.holdover.linux.Patience;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.VmmException;
@@ -36,6 +36,11 @@ import java.util.List;
  * <p>Disks need no sync: the host's page cache is the same for both.
  */
 final class HandOver {
+    static final String STATE = "state";
+    static final String OWNER = "owner";
+    static final String RAM = "ram";
+    static final String CONTROL_LISTENER = "control-listener";
+
     private static final int PREPARE_MILLIS = 30_000;
     /**
      * A guest that stands still is not to do so for long: if the other side is silent, it goes on here. The limit decides
@@ -104,19 +109,17 @@ final class HandOver {
         }
     }
 
-    private List<Part> parts(Fd state, OwnerWord owner, SocketFile control) {
-        List<Part> parts = new ArrayList<>();
-        parts.add(new Part(Part.Role.STATE, "", state));
-        parts.add(new Part(Part.Role.OWNER, "", owner.fd()));
+    private List<NamedFd> parts(Fd state, OwnerWord owner, SocketFile control) {
+        List<NamedFd> parts = new ArrayList<>();
+        parts.add(new NamedFd(STATE, "", state));
+        parts.add(new NamedFd(OWNER, "", owner.fd()));
         for (Fd fd : machine.ram.fds()) {
-            parts.add(new Part(Part.Role.RAM, "", fd));
+            parts.add(new NamedFd(RAM, "", fd));
         }
         machine.devices.parts(parts);
         if (control != null) {
-            parts.add(new Part(
-                    Part.Role.CONTROL_LISTENER,
-                    control.path(),
-                    control.listener().fd()));
+            parts.add(new NamedFd(
+                    CONTROL_LISTENER, control.path(), control.listener().fd()));
         }
         return parts;
     }

@@ -6,7 +6,6 @@ import dev.holdover.boot.FlatFirmware;
 import dev.holdover.boot.acpi.AcpiConfig;
 import dev.holdover.boot.acpi.AcpiTables;
 import dev.holdover.handover.HandOverConnection;
-import dev.holdover.handover.Part;
 import dev.holdover.kvm.Kvm;
 import dev.holdover.kvm.KvmCap;
 import dev.holdover.kvm.KvmProblem;
@@ -16,10 +15,12 @@ import dev.holdover.kvm.KvmVm;
 import dev.holdover.kvm.state.Cpuid;
 import dev.holdover.kvm.state.Regs;
 import dev.holdover.kvm.state.Sregs;
+import dev.holdover.kvm.state.StructSizes;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.kvm.state.VmState;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.NamedFd;
 import dev.holdover.linux.Patience;
 import dev.holdover.linux.Signals;
 import dev.holdover.linux.SocketFile;
@@ -101,7 +102,7 @@ public final class Machine implements AutoCloseable {
     private int tscKhz;
     private int guestTscKhz;
     private int hostTscKhz;
-    private final MemorySegment clock = Arena.ofAuto().allocate(KvmVm.CLOCK_SIZE, 8);
+    private final MemorySegment clock = Arena.ofAuto().allocate(StructSizes.CLOCK_DATA, 8);
     private volatile PageWriter pageWriter;
     private final List<VcpuState> powerOn = new ArrayList<>();
     private final VmState powerOnVm = new VmState();
@@ -194,13 +195,18 @@ public final class Machine implements AutoCloseable {
      * @param ram the guest's, taken over; closed if this fails
      * @param parts what its devices live on; taken from the list
      */
-    static Machine prepare(MachineConfig config, Incoming draft, Ram ram, List<Part> parts) {
+    static Machine prepare(MachineConfig config, Incoming draft, Ram ram, List<NamedFd> parts) {
         return new Machine(config, null, draft, ram, parts, null);
     }
 
     /** @param handedRam null to open it as the configuration says, and likewise {@code parts} */
     private Machine(
-            MachineConfig config, FdSets fdsets, Incoming incoming, Ram handedRam, List<Part> parts, HeldDevices held) {
+            MachineConfig config,
+            FdSets fdsets,
+            Incoming incoming,
+            Ram handedRam,
+            List<NamedFd> parts,
+            HeldDevices held) {
         this.config = config;
         this.startsPaused = incoming != null && incoming.isPaused();
         boolean complete = parts == null;

@@ -2,11 +2,11 @@ package dev.holdover.machine;
 
 import dev.holdover.handover.HandOverConnection;
 import dev.holdover.handover.Message;
-import dev.holdover.handover.Part;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Mapping;
 import dev.holdover.linux.Memfd;
+import dev.holdover.linux.NamedFd;
 import dev.holdover.linux.Patience;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.UnixSocket;
@@ -45,7 +45,7 @@ public final class TakeOver implements AutoCloseable {
     private final HandOverConnection peer;
     private final int offerMillis;
     private final int stateMillis;
-    private final List<Part> parts = new ArrayList<>();
+    private final List<NamedFd> parts = new ArrayList<>();
     private Machine machine;
     private SocketFile control;
     private OwnerWord owner;
@@ -77,12 +77,12 @@ public final class TakeOver implements AutoCloseable {
                 throw new VmmException("no guest was offered after " + Patience.text(offerMillis));
             }
             parts.addAll(offer.parts());
-            owner = OwnerWord.adopt(Part.require(parts, Part.Role.OWNER));
-            try (Fd memory = Part.require(parts, Part.Role.STATE)) {
+            owner = OwnerWord.adopt(NamedFd.require(parts, HandOver.OWNER));
+            try (Fd memory = NamedFd.require(parts, HandOver.STATE)) {
                 state = mapState(memory);
             }
-            String path = Part.text(parts, Part.Role.CONTROL_LISTENER);
-            Fd listener = Part.take(parts, Part.Role.CONTROL_LISTENER);
+            String path = NamedFd.id(parts, HandOver.CONTROL_LISTENER);
+            Fd listener = NamedFd.take(parts, HandOver.CONTROL_LISTENER);
             if (listener != null) {
                 control = SocketFile.adopt(new UnixSocket(listener), path);
             }
@@ -94,7 +94,7 @@ public final class TakeOver implements AutoCloseable {
             machine.ramIdentity = machine.ram.identity();
             if (!parts.isEmpty()) {
                 throw new VmmException("a descriptor was handed over that nothing here needs: "
-                        + parts.getFirst().role());
+                        + parts.getFirst().name());
             }
             for (int i = 0; i < READS; i++) {
                 // The draft is a whole state: what reads it is compiled by the time that the guest waits for it.
@@ -139,7 +139,7 @@ public final class TakeOver implements AutoCloseable {
     }
 
     private Ram takeRam(RamConfig config) {
-        return Ram.adopt(config, Part.takeAll(parts, Part.Role.RAM), MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
+        return Ram.adopt(config, NamedFd.takeAll(parts, HandOver.RAM), MemoryMap.LOW_RAM_END, MemoryMap.HIGH_RAM);
     }
 
     /** The machine, after {@link #prepare}; the caller's. */
@@ -252,7 +252,7 @@ public final class TakeOver implements AutoCloseable {
     @Override
     public void close() {
         peer.close();
-        Part.closeAll(parts);
+        NamedFd.closeAll(parts);
         if (control != null) {
             control.giveAway();
         }

@@ -1,10 +1,10 @@
 package dev.holdover.machine;
 
-import dev.holdover.kvm.KvmVcpu;
 import dev.holdover.kvm.state.Cpuid;
 import dev.holdover.kvm.state.Msrs;
 import dev.holdover.kvm.state.Regs;
 import dev.holdover.kvm.state.Sregs;
+import dev.holdover.kvm.state.StructSizes;
 import dev.holdover.kvm.state.VcpuState;
 import dev.holdover.vmstate.SectionType;
 import dev.holdover.vmstate.SectionView;
@@ -29,13 +29,13 @@ final class VcpuSection {
                 + cpuid.segment().byteSize()
                 + state.msrs().segment().byteSize()
                 + state.xsave().byteSize()
-                + KvmVcpu.MP_STATE_SIZE
+                + StructSizes.MP_STATE
                 + Regs.SIZE
                 + Sregs.SIZE2
-                + KvmVcpu.XCRS_SIZE
-                + KvmVcpu.DEBUGREGS_SIZE
-                + KvmVcpu.LAPIC_SIZE
-                + KvmVcpu.EVENTS_SIZE
+                + StructSizes.XCRS
+                + StructSizes.DEBUGREGS
+                + StructSizes.LAPIC
+                + StructSizes.VCPU_EVENTS
                 + Long.BYTES;
     }
 

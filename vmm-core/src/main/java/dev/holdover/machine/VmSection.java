@@ -1,6 +1,6 @@
 package dev.holdover.machine;
 
-import dev.holdover.kvm.KvmVm;
+import dev.holdover.kvm.state.StructSizes;
 import dev.holdover.kvm.state.VmState;
 import dev.holdover.vmstate.SectionType;
 import dev.holdover.vmstate.StateInput;
@@ -10,7 +10,7 @@ import java.lang.foreign.MemorySegment;
 /** What KVM keeps for a VM as a whole, in a state: clock, timer chip, both PICs, IOAPIC. */
 final class VmSection {
     static final SectionType TYPE = new SectionType("vm", 1);
-    static final int SIZE = KvmVm.CLOCK_SIZE + KvmVm.PIT_SIZE + 3 * KvmVm.IRQCHIP_SIZE;
+    static final int SIZE = StructSizes.CLOCK_DATA + StructSizes.PIT_STATE2 + 3 * StructSizes.IRQCHIP;
 
     private VmSection() {}
 

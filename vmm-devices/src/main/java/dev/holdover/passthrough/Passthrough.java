@@ -1,10 +1,10 @@
 package dev.holdover.passthrough;
 
-import dev.holdover.handover.Part;
 import dev.holdover.kvm.KvmVm;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.FileSystem;
+import dev.holdover.linux.NamedFd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.memory.GuestMemory;
 import dev.holdover.pci.MsiRoutes;
@@ -31,6 +31,8 @@ import java.util.List;
  * {@link #settle}.
  */
 public final class Passthrough implements AutoCloseable {
+    static final String IOMMUFD = "iommufd";
+
     private final Iommufd iommufd;
     private final List<VfioFunction> functions = new ArrayList<>();
     private final boolean fresh;
@@ -105,9 +107,10 @@ public final class Passthrough implements AutoCloseable {
     }
 
     /** As {@link #adopt}, of what a VMM of this host hands over: with the eventfds that the devices signal. */
-    public static Passthrough take(List<VfioConfig> configs, List<Part> parts, PciHostBridge bridge, MsiRoutes routes) {
-        Fd iommufd = Part.require(parts, Part.Role.IOMMUFD);
-        List<Fd> devices = Part.takeAll(parts, Part.Role.VFIO_DEVICE);
+    public static Passthrough take(
+            List<VfioConfig> configs, List<NamedFd> parts, PciHostBridge bridge, MsiRoutes routes) {
+        Fd iommufd = NamedFd.require(parts, IOMMUFD);
+        List<Fd> devices = NamedFd.takeAll(parts, VfioFunction.DEVICE);
         Passthrough all = adopt(configs, iommufd, devices, bridge, routes);
         for (int i = 0; i < all.functions.size(); i++) {
             all.functions.get(i).inherit(i, parts);
@@ -217,8 +220,8 @@ public final class Passthrough implements AutoCloseable {
     }
 
     /** All descriptors that another VMM of this host needs; they stay open here. */
-    public void parts(List<Part> to) {
-        to.add(new Part(Part.Role.IOMMUFD, "", iommufd.fd()));
+    public void parts(List<NamedFd> to) {
+        to.add(new NamedFd(IOMMUFD, "", iommufd.fd()));
         for (int i = 0; i < functions.size(); i++) {
             functions.get(i).parts(i, to);
         }

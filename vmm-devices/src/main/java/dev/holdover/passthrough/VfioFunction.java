@@ -1,10 +1,10 @@
 package dev.holdover.passthrough;
 
-import dev.holdover.handover.Part;
 import dev.holdover.kvm.KvmVm;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.NamedFd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.pci.Msi;
 import dev.holdover.pci.MsiRoutes;
@@ -33,6 +33,9 @@ import java.util.List;
  * the BARs are placed.
  */
 public final class VfioFunction extends PciFunction implements AutoCloseable {
+    static final String DEVICE = "vfio-device";
+    static final String INTERRUPT = "vfio-interrupt";
+
     private static final int CAP_VENDOR = 0x09;
     private static final int CAP_EXPRESS = 0x10;
 
@@ -383,25 +386,21 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
     // Handing it over
 
     /** Its descriptor and the eventfds that it signals, as another VMM of this host needs them; they stay open here. */
-    public void parts(int number, List<Part> to) {
-        to.add(new Part(Part.Role.VFIO_DEVICE, name, device.fd()));
+    public void parts(int number, List<NamedFd> to) {
+        to.add(new NamedFd(DEVICE, name, device.fd()));
         for (VfioInterrupts interrupts : messages) {
             for (int vector = 0; vector < interrupts.count(); vector++) {
                 EventFd eventFd = interrupts.attached(vector);
                 if (eventFd != null) {
-                    to.add(new Part(Part.Role.VFIO_INTERRUPT, place(number, interrupts.index(), vector), eventFd.fd()));
+                    to.add(new NamedFd(INTERRUPT, place(number, interrupts.index(), vector), eventFd.fd()));
                 }
             }
         }
         if (intx != null && intx.isAttached()) {
-            to.add(new Part(
-                    Part.Role.VFIO_INTERRUPT,
-                    place(number, VfioDevice.INTX, 0),
-                    intx.trigger().fd()));
-            to.add(new Part(
-                    Part.Role.VFIO_INTERRUPT,
-                    place(number, VfioDevice.INTX, 1),
-                    intx.unmask().fd()));
+            to.add(new NamedFd(
+                    INTERRUPT, place(number, VfioDevice.INTX, 0), intx.trigger().fd()));
+            to.add(new NamedFd(
+                    INTERRUPT, place(number, VfioDevice.INTX, 1), intx.unmask().fd()));
         }
     }
 
@@ -410,7 +409,7 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
     }
 
     /** Takes its eventfds out of what another VMM hands over. */
-    public void inherit(int number, List<Part> parts) {
+    public void inherit(int number, List<NamedFd> parts) {
         for (VfioInterrupts interrupts : messages) {
             for (int vector = 0; vector < interrupts.count(); vector++) {
                 EventFd eventFd = take(parts, place(number, interrupts.index(), vector));
@@ -426,8 +425,8 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
         }
     }
 
-    private static EventFd take(List<Part> parts, String place) {
-        Fd fd = Part.take(parts, Part.Role.VFIO_INTERRUPT, place);
+    private static EventFd take(List<NamedFd> parts, String place) {
+        Fd fd = NamedFd.take(parts, INTERRUPT, place);
         return fd == null ? null : EventFd.adopt(fd);
     }
 

@@ -1,8 +1,8 @@
 package dev.holdover.serial;
 
-import dev.holdover.handover.Part;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.NamedFd;
 import dev.holdover.linux.VmmException;
 import dev.holdover.platform.Uart16550;
 import java.util.List;
@@ -36,8 +36,8 @@ final class FileSerial extends SerialBackend {
     }
 
     @Override
-    public void parts(List<Part> to) {
-        to.add(new Part(Part.Role.SERIAL_OUTPUT, "", file.fd()));
+    public void parts(List<NamedFd> to) {
+        to.add(new NamedFd(OUTPUT, "", file.fd()));
     }
 
     @Override

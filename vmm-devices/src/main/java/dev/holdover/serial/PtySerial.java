@@ -1,9 +1,9 @@
 package dev.holdover.serial;
 
-import dev.holdover.handover.Part;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.NamedFd;
 import dev.holdover.linux.Tty;
 import dev.holdover.linux.VmmException;
 import dev.holdover.platform.Uart16550;
@@ -64,9 +64,9 @@ final class PtySerial extends SerialBackend {
     }
 
     @Override
-    public void parts(List<Part> to) {
-        to.add(new Part(Part.Role.SERIAL_OUTPUT, pty.path(), pty.controller()));
-        to.add(new Part(Part.Role.SERIAL_TERMINAL, "", terminal));
+    public void parts(List<NamedFd> to) {
+        to.add(new NamedFd(OUTPUT, pty.path(), pty.controller()));
+        to.add(new NamedFd(TERMINAL, "", terminal));
     }
 
     /** The path that a terminal program opens. */

@@ -1,8 +1,8 @@
 package dev.holdover.serial;
 
-import dev.holdover.handover.Part;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.NamedFd;
 import dev.holdover.platform.SerialOutput;
 import dev.holdover.platform.Uart16550;
 import java.lang.foreign.MemorySegment;
@@ -18,6 +18,12 @@ import java.util.List;
  */
 public abstract sealed class SerialBackend implements SerialOutput, AutoCloseable
         permits NullSerial, FileSerial, StdioSerial, PtySerial, UnixSerial {
+    static final String INPUT = "serial-input";
+    static final String OUTPUT = "serial-output";
+    static final String TERMINAL = "serial-terminal";
+    static final String LISTENER = "serial-listener";
+    static final String CLIENT = "serial-client";
+
     SerialBackend() {}
 
     static final MemorySegment NOTHING = MemorySegment.ofArray(new byte[0]);
@@ -45,20 +51,20 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
      *
      * @param parts all that were handed over; this takes those that are its own
      */
-    public static SerialBackend adopt(SerialConfig config, List<Part> parts, EventLoop loop, Runnable quit) {
+    public static SerialBackend adopt(SerialConfig config, List<NamedFd> parts, EventLoop loop, Runnable quit) {
         SerialBackend backend;
         if (config instanceof SerialConfig.Stdio) {
-            Fd in = Part.take(parts, Part.Role.SERIAL_INPUT);
-            backend = new StdioSerial(loop, in, Part.take(parts, Part.Role.SERIAL_OUTPUT), quit);
+            Fd in = NamedFd.take(parts, INPUT);
+            backend = new StdioSerial(loop, in, NamedFd.take(parts, OUTPUT), quit);
         } else if (config instanceof SerialConfig.File file) {
-            backend = new FileSerial(file.path(), Part.require(parts, Part.Role.SERIAL_OUTPUT));
+            backend = new FileSerial(file.path(), NamedFd.require(parts, OUTPUT));
         } else if (config instanceof SerialConfig.Unix unix) {
-            Fd listener = Part.require(parts, Part.Role.SERIAL_LISTENER);
-            backend = new UnixSerial(unix.path(), loop, listener, Part.take(parts, Part.Role.SERIAL_CLIENT));
+            Fd listener = NamedFd.require(parts, LISTENER);
+            backend = new UnixSerial(unix.path(), loop, listener, NamedFd.take(parts, CLIENT));
         } else if (config instanceof SerialConfig.Pty) {
-            String path = Part.text(parts, Part.Role.SERIAL_OUTPUT);
-            Fd controller = Part.require(parts, Part.Role.SERIAL_OUTPUT);
-            backend = new PtySerial(loop, path, controller, Part.require(parts, Part.Role.SERIAL_TERMINAL));
+            String path = NamedFd.id(parts, OUTPUT);
+            Fd controller = NamedFd.require(parts, OUTPUT);
+            backend = new PtySerial(loop, path, controller, NamedFd.require(parts, TERMINAL));
         } else {
             backend = new NullSerial();
         }
@@ -122,7 +128,7 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
     }
 
     /** The descriptors it lives on, to be handed to another process; they stay open here. */
-    public void parts(List<Part> to) {}
+    public void parts(List<NamedFd> to) {}
 
     /**
      * Lets no new client in until {@link #resume}: who comes waits, for this process or the one that is given the {@link

@@ -1,9 +1,9 @@
 package dev.holdover.serial;
 
-import dev.holdover.handover.Part;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.NamedFd;
 import dev.holdover.linux.Tty;
 import dev.holdover.platform.Uart16550;
 import java.util.List;
@@ -59,12 +59,12 @@ final class StdioSerial extends SerialBackend {
 
     /** A terminal's input stays here: another process of another job would be stopped for reading it. */
     @Override
-    public void parts(List<Part> to) {
+    public void parts(List<NamedFd> to) {
         if (in != null && !Tty.isTerminal(in)) {
-            to.add(new Part(Part.Role.SERIAL_INPUT, "", in));
+            to.add(new NamedFd(INPUT, "", in));
         }
         if (out != null) {
-            to.add(new Part(Part.Role.SERIAL_OUTPUT, "", out));
+            to.add(new NamedFd(OUTPUT, "", out));
         }
     }
 

@@ -1,9 +1,9 @@
 package dev.holdover.serial;
 
-import dev.holdover.handover.Part;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.NamedFd;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.platform.Uart16550;
@@ -57,13 +57,13 @@ final class UnixSerial extends SerialBackend {
     }
 
     @Override
-    public void parts(List<Part> to) {
-        to.add(new Part(Part.Role.SERIAL_LISTENER, "", socket.listener().fd()));
+    public void parts(List<NamedFd> to) {
+        to.add(new NamedFd(LISTENER, "", socket.listener().fd()));
         loop.runAndWait(new Runnable() {
             @Override
             public void run() {
                 if (client != null) {
-                    to.add(new Part(Part.Role.SERIAL_CLIENT, "", client.fd()));
+                    to.add(new NamedFd(CLIENT, "", client.fd()));
                 }
             }
         });

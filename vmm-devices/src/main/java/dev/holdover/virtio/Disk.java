@@ -12,6 +12,8 @@ import java.lang.foreign.MemorySegment;
  * belongs to the open file description, so it goes along when the descriptor is passed on.
  */
 public class Disk implements AutoCloseable {
+    public static final String NAME = "disk";
+
     static final int SECTOR = 512;
 
     private final Fd fd;

@@ -13,6 +13,8 @@ import java.lang.foreign.ValueLayout;
  * header. Non-blocking. Documentation/networking/tuntap.rst.
  */
 public final class Tap implements AutoCloseable {
+    public static final String NAME = "tap";
+
     private static final String DEVICE = "/dev/net/tun";
     private static final int ALL_OFFLOADS = TapIoctl.TUN_F_CSUM | TapIoctl.TUN_F_TSO4 | TapIoctl.TUN_F_TSO6;
 

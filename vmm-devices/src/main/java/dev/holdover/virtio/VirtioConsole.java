@@ -1,10 +1,10 @@
 package dev.holdover.virtio;
 
-import dev.holdover.handover.Part;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.NamedFd;
 import dev.holdover.linux.Tty;
 import java.util.List;
 
@@ -16,6 +16,10 @@ import java.util.List;
  * pause. The end of the input ends input only; output that the host refuses (EPIPE, EIO, ENOSPC) is dropped.
  */
 public final class VirtioConsole extends VirtioDevice {
+    public static final String INPUT = "console-input";
+    public static final String OUTPUT = "console-output";
+    public static final String TERMINAL = "console-terminal";
+
     private static final int ID = 3;
     private static final int RX = 0;
     private static final int TX = 1;
@@ -87,13 +91,13 @@ public final class VirtioConsole extends VirtioDevice {
     }
 
     /** The descriptors it lives on, to be handed to another process; they stay open here. */
-    public void parts(List<Part> to) {
+    public void parts(List<NamedFd> to) {
         if (input != null) {
-            to.add(new Part(Part.Role.CONSOLE_INPUT, "", input));
+            to.add(new NamedFd(INPUT, "", input));
         }
-        to.add(new Part(Part.Role.CONSOLE_OUTPUT, "", output));
+        to.add(new NamedFd(OUTPUT, "", output));
         if (terminal != null) {
-            to.add(new Part(Part.Role.CONSOLE_TERMINAL, "", terminal));
+            to.add(new NamedFd(TERMINAL, "", terminal));
         }
     }
 

@@ -4,6 +4,7 @@ import dev.holdover.kvm.state.Cpuid;
 import dev.holdover.kvm.state.Msrs;
 import dev.holdover.kvm.state.Regs;
 import dev.holdover.kvm.state.Sregs;
+import dev.holdover.kvm.state.StructSizes;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
@@ -21,11 +22,6 @@ import java.util.HexFormat;
  * while it is parked; only {@link #kick} is for others.
  */
 public final class KvmVcpu implements AutoCloseable {
-    public static final int LAPIC_SIZE = 1024;
-    public static final int EVENTS_SIZE = 64;
-    public static final int DEBUGREGS_SIZE = 128;
-    public static final int XCRS_SIZE = 392;
-    public static final int MP_STATE_SIZE = 4;
     private static final int XSAVE_SIZE = 4096;
 
     private static final int IMMEDIATE_EXIT = 1;
@@ -253,7 +249,7 @@ public final class KvmVcpu implements AutoCloseable {
         }
     }
 
-    /** KVM_GET_LAPIC into {@value #LAPIC_SIZE} bytes. May change the LAPIC's state before it returns it. */
+    /** KVM_GET_LAPIC into {@value StructSizes#LAPIC} bytes. May change the LAPIC's state before it returns it. */
     public void getLapic(MemorySegment to) {
         fd.ioctl("ioctl KVM_GET_LAPIC", KvmIoctl.KVM_GET_LAPIC, to);
     }
@@ -263,7 +259,7 @@ public final class KvmVcpu implements AutoCloseable {
         fd.ioctl("ioctl KVM_SET_LAPIC", KvmIoctl.KVM_SET_LAPIC, from);
     }
 
-    /** KVM_GET_MP_STATE into {@value #MP_STATE_SIZE} bytes. */
+    /** KVM_GET_MP_STATE into {@value StructSizes#MP_STATE} bytes. */
     public void getMpState(MemorySegment to) {
         fd.ioctl("ioctl KVM_GET_MP_STATE", KvmIoctl.KVM_GET_MP_STATE, to);
     }
@@ -273,7 +269,7 @@ public final class KvmVcpu implements AutoCloseable {
         fd.ioctl("ioctl KVM_SET_MP_STATE", KvmIoctl.KVM_SET_MP_STATE, from);
     }
 
-    /** KVM_GET_VCPU_EVENTS into {@value #EVENTS_SIZE} bytes. */
+    /** KVM_GET_VCPU_EVENTS into {@value StructSizes#VCPU_EVENTS} bytes. */
     public void getEvents(MemorySegment to) {
         fd.ioctl("ioctl KVM_GET_VCPU_EVENTS", KvmIoctl.KVM_GET_VCPU_EVENTS, to);
     }
@@ -283,7 +279,7 @@ public final class KvmVcpu implements AutoCloseable {
         fd.ioctl("ioctl KVM_SET_VCPU_EVENTS", KvmIoctl.KVM_SET_VCPU_EVENTS, from);
     }
 
-    /** KVM_GET_DEBUGREGS into {@value #DEBUGREGS_SIZE} bytes. */
+    /** KVM_GET_DEBUGREGS into {@value StructSizes#DEBUGREGS} bytes. */
     public void getDebugRegs(MemorySegment to) {
         fd.ioctl("ioctl KVM_GET_DEBUGREGS", KvmIoctl.KVM_GET_DEBUGREGS, to);
     }
@@ -315,7 +311,7 @@ public final class KvmVcpu implements AutoCloseable {
         fd.ioctl("ioctl KVM_SET_XSAVE", KvmIoctl.KVM_SET_XSAVE, from);
     }
 
-    /** KVM_GET_XCRS into {@value #XCRS_SIZE} bytes. */
+    /** KVM_GET_XCRS into {@value StructSizes#XCRS} bytes. */
     public void getXcrs(MemorySegment to) {
         fd.ioctl("ioctl KVM_GET_XCRS", KvmIoctl.KVM_GET_XCRS, to);
     }

@@ -1,5 +1,6 @@
 package dev.holdover.kvm;
 
+import dev.holdover.kvm.state.StructSizes;
 import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Mapping;
@@ -15,10 +16,6 @@ public final class KvmVm implements AutoCloseable {
 
     public static final int PIC_SLAVE = 1;
     public static final int IOAPIC = 2;
-
-    public static final int IRQCHIP_SIZE = 520;
-    public static final int PIT_SIZE = 112;
-    public static final int CLOCK_SIZE = 48;
 
     /** GSIs below are inputs of the interrupt controllers. */
     public static final int FIRST_MSI_GSI = 24;
@@ -267,7 +264,7 @@ public final class KvmVm implements AutoCloseable {
         }
     }
 
-    /** KVM_GET_IRQCHIP into {@value #IRQCHIP_SIZE} bytes. */
+    /** KVM_GET_IRQCHIP into {@value StructSizes#IRQCHIP} bytes. */
     public void getIrqchip(int chip, MemorySegment to) {
         to.set(ValueLayout.JAVA_INT, 0, chip);
         fd.ioctl("ioctl KVM_GET_IRQCHIP", KvmIoctl.KVM_GET_IRQCHIP, to);
@@ -278,7 +275,7 @@ public final class KvmVm implements AutoCloseable {
         fd.ioctl("ioctl KVM_SET_IRQCHIP", KvmIoctl.KVM_SET_IRQCHIP, from);
     }
 
-    /** KVM_GET_PIT2 into {@value #PIT_SIZE} bytes. */
+    /** KVM_GET_PIT2 into {@value StructSizes#PIT_STATE2} bytes. */
     public void getPit(MemorySegment to) {
         fd.ioctl("ioctl KVM_GET_PIT2", KvmIoctl.KVM_GET_PIT2, to);
     }
@@ -288,7 +285,7 @@ public final class KvmVm implements AutoCloseable {
         fd.ioctl("ioctl KVM_SET_PIT2", KvmIoctl.KVM_SET_PIT2, from);
     }
 
-    /** KVM_GET_CLOCK into {@value #CLOCK_SIZE} bytes: clock@0 flags@8 realtime@16 host_tsc@24. */
+    /** KVM_GET_CLOCK into {@value StructSizes#CLOCK_DATA} bytes: clock@0 flags@8 realtime@16 host_tsc@24. */
     public void getClock(MemorySegment to) {
         fd.ioctl("ioctl KVM_GET_CLOCK", KvmIoctl.KVM_GET_CLOCK, to);
     }

@@ -6,6 +6,7 @@ import dev.holdover.kvm.state.Cpuid;
 import dev.holdover.kvm.state.Msrs;
 import dev.holdover.kvm.state.Regs;
 import dev.holdover.kvm.state.Sregs;
+import dev.holdover.kvm.state.StructSizes;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -61,14 +62,14 @@ class KvmLayoutTest {
         assertThat((long) Regs.SIZE).isEqualTo(golden("sizeof kvm_regs"));
         assertThat((long) Sregs.SIZE).isEqualTo(golden("sizeof kvm_sregs"));
         assertThat((long) Sregs.SIZE2).isEqualTo(golden("sizeof kvm_sregs2"));
-        assertThat((long) KvmVcpu.LAPIC_SIZE).isEqualTo(golden("sizeof kvm_lapic_state"));
-        assertThat((long) KvmVcpu.EVENTS_SIZE).isEqualTo(golden("sizeof kvm_vcpu_events"));
-        assertThat((long) KvmVcpu.DEBUGREGS_SIZE).isEqualTo(golden("sizeof kvm_debugregs"));
-        assertThat((long) KvmVcpu.XCRS_SIZE).isEqualTo(golden("sizeof kvm_xcrs"));
-        assertThat((long) KvmVcpu.MP_STATE_SIZE).isEqualTo(golden("sizeof kvm_mp_state"));
-        assertThat((long) KvmVm.IRQCHIP_SIZE).isEqualTo(golden("sizeof kvm_irqchip"));
-        assertThat((long) KvmVm.PIT_SIZE).isEqualTo(golden("sizeof kvm_pit_state2"));
-        assertThat((long) KvmVm.CLOCK_SIZE).isEqualTo(golden("sizeof kvm_clock_data"));
+        assertThat((long) StructSizes.LAPIC).isEqualTo(golden("sizeof kvm_lapic_state"));
+        assertThat((long) StructSizes.VCPU_EVENTS).isEqualTo(golden("sizeof kvm_vcpu_events"));
+        assertThat((long) StructSizes.DEBUGREGS).isEqualTo(golden("sizeof kvm_debugregs"));
+        assertThat((long) StructSizes.XCRS).isEqualTo(golden("sizeof kvm_xcrs"));
+        assertThat((long) StructSizes.MP_STATE).isEqualTo(golden("sizeof kvm_mp_state"));
+        assertThat((long) StructSizes.IRQCHIP).isEqualTo(golden("sizeof kvm_irqchip"));
+        assertThat((long) StructSizes.PIT_STATE2).isEqualTo(golden("sizeof kvm_pit_state2"));
+        assertThat((long) StructSizes.CLOCK_DATA).isEqualTo(golden("sizeof kvm_clock_data"));
     }
 
     @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.holdover.kvm.state.Regs;
 import dev.holdover.kvm.state.Sregs;
+import dev.holdover.kvm.state.StructSizes;
 import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
@@ -65,7 +66,7 @@ class KvmRoutingTest {
         regs.set(Regs.RFLAGS, 2);
         vcpu.setRegs(regs);
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment lapic = arena.allocate(KvmVcpu.LAPIC_SIZE, 8);
+            MemorySegment lapic = arena.allocate(StructSizes.LAPIC, 8);
             vcpu.getLapic(lapic);
             lapic.set(ValueLayout.JAVA_INT, 0xf0, 0x1ff); // spurious vector, APIC enabled
             lapic.set(ValueLayout.JAVA_INT, 0x350, 0x10000); // LINT0 masked: the PICs stay unheard
@@ -97,7 +98,7 @@ class KvmRoutingTest {
     /** Lets a pin of the IOAPIC send that vector to the guest. */
     private void unmaskPin(int pin, int vector, boolean level) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment chip = arena.allocate(KvmVm.IRQCHIP_SIZE, 8);
+            MemorySegment chip = arena.allocate(StructSizes.IRQCHIP, 8);
             vm.getIrqchip(KvmVm.IOAPIC, chip);
             // struct kvm_ioapic_state behind chip_id and pad: base_address, ioregsel, id, irr, pad, redirtbl
             chip.set(ValueLayout.JAVA_LONG, 8 + 24 + 8L * pin, vector | (level ? 1 << 15 : 0));
@@ -140,7 +141,7 @@ class KvmRoutingTest {
     void thePicsHearTheirPinsOnceMessagesAreRouted() {
         vm.setMsiRoutes(List.of());
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment chip = arena.allocate(KvmVm.IRQCHIP_SIZE, 8);
+            MemorySegment chip = arena.allocate(StructSizes.IRQCHIP, 8);
             for (int gsi = 0; gsi < 16; gsi++) {
                 vm.setInterruptLine(gsi, true);
                 vm.getIrqchip(gsi < 8 ? KvmVm.PIC_MASTER : KvmVm.PIC_SLAVE, chip);

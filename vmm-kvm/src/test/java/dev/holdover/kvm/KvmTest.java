@@ -7,6 +7,7 @@ import dev.holdover.kvm.state.Cpuid;
 import dev.holdover.kvm.state.Msrs;
 import dev.holdover.kvm.state.Regs;
 import dev.holdover.kvm.state.Sregs;
+import dev.holdover.kvm.state.StructSizes;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.EventFd;
@@ -226,11 +227,11 @@ class KvmTest {
     void savedStateComesBack() {
         try (KvmVcpu vcpu = vcpu(0xf4);
                 Arena arena = Arena.ofConfined()) {
-            MemorySegment lapic = arena.allocate(KvmVcpu.LAPIC_SIZE, 8);
+            MemorySegment lapic = arena.allocate(StructSizes.LAPIC, 8);
             vcpu.getLapic(lapic);
             lapic.set(ValueLayout.JAVA_INT, 0x80, 0x20); // task priority
             vcpu.setLapic(lapic);
-            MemorySegment again = arena.allocate(KvmVcpu.LAPIC_SIZE, 8);
+            MemorySegment again = arena.allocate(StructSizes.LAPIC, 8);
             vcpu.getLapic(again);
             assertThat(again.get(ValueLayout.JAVA_INT, 0x80)).isEqualTo(0x20);
 
@@ -238,12 +239,12 @@ class KvmTest {
             vcpu.getXsave(xsave);
             vcpu.setXsave(xsave);
 
-            MemorySegment pit = arena.allocate(KvmVm.PIT_SIZE, 8);
+            MemorySegment pit = arena.allocate(StructSizes.PIT_STATE2, 8);
             vm.getPit(pit);
             vm.setPit(pit);
-            MemorySegment clock = arena.allocate(KvmVm.CLOCK_SIZE, 8);
+            MemorySegment clock = arena.allocate(StructSizes.CLOCK_DATA, 8);
             vm.getClock(clock);
-            MemorySegment ioapic = arena.allocate(KvmVm.IRQCHIP_SIZE, 8);
+            MemorySegment ioapic = arena.allocate(StructSizes.IRQCHIP, 8);
             vm.getIrqchip(KvmVm.IOAPIC, ioapic);
             assertThat(ioapic.get(ValueLayout.JAVA_LONG, 8)).isEqualTo(0xfec00000L);
             vm.setIrqchip(ioapic);

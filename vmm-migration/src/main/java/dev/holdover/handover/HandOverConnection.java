@@ -4,6 +4,7 @@ import dev.holdover.linux.Epoll;
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Fd;
+import dev.holdover.linux.NamedFd;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
 import java.lang.foreign.Arena;
@@ -139,7 +140,7 @@ public final class HandOverConnection implements AutoCloseable {
     }
 
     private List<Fd> putOffer(Message.Offer offer) {
-        List<Part> parts = offer.parts();
+        List<NamedFd> parts = offer.parts();
         if (parts.size() > UnixSocket.MAX_FDS) {
             throw new VmmException("can't hand the guest over to " + peer + ": it has " + parts.size()
                     + " descriptors, one message carries " + UnixSocket.MAX_FDS);
@@ -147,8 +148,13 @@ public final class HandOverConnection implements AutoCloseable {
         List<Fd> fds = new ArrayList<>(parts.size());
         putInt(parts.size());
         for (int i = 0; i < parts.size(); i++) {
-            putInt(parts.get(i).role().code());
-            putText(parts.get(i).text());
+            int code = FdCode.of(parts.get(i).name());
+            if (code == 0) {
+                throw new VmmException("can't hand the guest over to " + peer + ": no message can carry a descriptor "
+                        + parts.get(i).name());
+            }
+            putInt(code);
+            putText(parts.get(i).id());
             fds.add(parts.get(i).fd());
         }
         return fds;
@@ -261,15 +267,15 @@ public final class HandOverConnection implements AutoCloseable {
         if (count != fds.size()) {
             throw wrong("it names " + count + " descriptors and sent " + fds.size());
         }
-        List<Part> parts = new ArrayList<>();
+        List<NamedFd> parts = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             int code = takeInt(length);
-            Part.Role role = Part.Role.of(code);
-            if (role == null) {
+            String name = FdCode.name(code);
+            if (name == null) {
                 throw wrong("a descriptor of an unknown role " + code);
             }
             String text = takeText(length);
-            parts.add(new Part(role, text, fds.get(i)));
+            parts.add(new NamedFd(name, text, fds.get(i)));
         }
         return new Message.Offer(parts);
     }

@@ -1,5 +1,6 @@
 package dev.holdover.handover;
 
+import dev.holdover.linux.NamedFd;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
@@ -10,7 +11,7 @@ public sealed interface Message {
      *
      * @param parts the descriptors; the receiver owns those that it received
      */
-    record Offer(List<Part> parts) implements Message {}
+    record Offer(List<NamedFd> parts) implements Message {}
 
     /** All that can be made before the guest stands still is made. */
     record Accept() implements Message {}

@@ -31,25 +31,25 @@ public final class VcpuState {
      * @param msrIndexes the MSRs that are kept
      */
     public VcpuState(int xsaveSize, int[] msrIndexes) {
-        long size = KvmVcpu.MP_STATE_SIZE
+        long size = StructSizes.MP_STATE
                 + Regs.SIZE
                 + Sregs.SIZE2
                 + xsaveSize
-                + KvmVcpu.XCRS_SIZE
-                + KvmVcpu.DEBUGREGS_SIZE
-                + KvmVcpu.LAPIC_SIZE
-                + KvmVcpu.EVENTS_SIZE
+                + StructSizes.XCRS
+                + StructSizes.DEBUGREGS
+                + StructSizes.LAPIC
+                + StructSizes.VCPU_EVENTS
                 + PARTS * 64L; // what alignment takes
         SegmentAllocator block =
                 SegmentAllocator.slicingAllocator(Arena.ofAuto().allocate(size, 64));
         this.xsave = block.allocate(xsaveSize, 64);
-        this.mpState = block.allocate(KvmVcpu.MP_STATE_SIZE, 8);
+        this.mpState = block.allocate(StructSizes.MP_STATE, 8);
         this.regs = new Regs(block.allocate(Regs.SIZE, 8));
         this.sregs = new Sregs(block.allocate(Sregs.SIZE2, 8));
-        this.xcrs = block.allocate(KvmVcpu.XCRS_SIZE, 8);
-        this.debugRegs = block.allocate(KvmVcpu.DEBUGREGS_SIZE, 8);
-        this.lapic = block.allocate(KvmVcpu.LAPIC_SIZE, 8);
-        this.events = block.allocate(KvmVcpu.EVENTS_SIZE, 8);
+        this.xcrs = block.allocate(StructSizes.XCRS, 8);
+        this.debugRegs = block.allocate(StructSizes.DEBUGREGS, 8);
+        this.lapic = block.allocate(StructSizes.LAPIC, 8);
+        this.events = block.allocate(StructSizes.VCPU_EVENTS, 8);
         this.msrs = new Msrs(msrIndexes);
     }
 

@@ -1,6 +1,5 @@
 package dev.holdover.kvm.state;
 
-import dev.holdover.kvm.KvmVm;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
@@ -14,11 +13,11 @@ public final class VmState {
 
     public VmState() {
         Arena arena = Arena.ofAuto();
-        this.picMaster = arena.allocate(KvmVm.IRQCHIP_SIZE, 8);
-        this.picSlave = arena.allocate(KvmVm.IRQCHIP_SIZE, 8);
-        this.ioapic = arena.allocate(KvmVm.IRQCHIP_SIZE, 8);
-        this.pit = arena.allocate(KvmVm.PIT_SIZE, 8);
-        this.clock = arena.allocate(KvmVm.CLOCK_SIZE, 8);
+        this.picMaster = arena.allocate(StructSizes.IRQCHIP, 8);
+        this.picSlave = arena.allocate(StructSizes.IRQCHIP, 8);
+        this.ioapic = arena.allocate(StructSizes.IRQCHIP, 8);
+        this.pit = arena.allocate(StructSizes.PIT_STATE2, 8);
+        this.clock = arena.allocate(StructSizes.CLOCK_DATA, 8);
     }
 
     public MemorySegment picMaster() {
