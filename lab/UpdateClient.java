@@ -3,7 +3,7 @@ import dev.holdover.linux.Fd;
 import dev.holdover.linux.Memfd;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.liveupdate.LuodAgent;
-import dev.holdover.liveupdate.LuodOptions;
+import dev.holdover.luod.LuodOptions;
 import dev.holdover.liveupdate.Session;
 import dev.holdover.liveupdate.Tokens;
 import dev.holdover.liveupdate.UpdateListener;

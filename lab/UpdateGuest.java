@@ -1,6 +1,6 @@
 import dev.holdover.linux.Fd;
 import dev.holdover.liveupdate.LuodAgent;
-import dev.holdover.liveupdate.LuodOptions;
+import dev.holdover.luod.LuodOptions;
 import dev.holdover.liveupdate.Session;
 import dev.holdover.liveupdate.Tokens;
 import dev.holdover.machine.Machine;

@@ -6,5 +6,6 @@ module dev.holdover.migration {
     exports dev.holdover.handover;
     exports dev.holdover.json;
     exports dev.holdover.liveupdate;
+    exports dev.holdover.luod;
     exports dev.holdover.vmstate;
 }

@@ -5,8 +5,8 @@ import dev.holdover.linux.UsageException;
 import dev.holdover.liveupdate.Agent;
 import dev.holdover.liveupdate.DeviceAgent;
 import dev.holdover.liveupdate.LuodAgent;
-import dev.holdover.liveupdate.LuodOptions;
 import dev.holdover.liveupdate.SystemdAgent;
+import dev.holdover.luod.LuodOptions;
 
 /** The value of --live-update: who holds the guest while its VMM is away. */
 final class LiveUpdateOption {

@@ -2,8 +2,8 @@ package dev.holdover.cli;
 
 import dev.holdover.linux.Patience;
 import dev.holdover.linux.UsageException;
-import dev.holdover.liveupdate.Luod;
-import dev.holdover.liveupdate.LuodOptions;
+import dev.holdover.luod.Luod;
+import dev.holdover.luod.LuodOptions;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;

@@ -3,9 +3,9 @@ package dev.holdover.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.holdover.linux.Patience;
-import dev.holdover.liveupdate.Luod;
 import dev.holdover.liveupdate.LuodControl;
-import dev.holdover.liveupdate.LuodOptions;
+import dev.holdover.luod.Luod;
+import dev.holdover.luod.LuodOptions;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 

@@ -66,7 +66,7 @@ public final class DeviceAgent extends OwnAgent {
     }
 
     @Override
-    String lack() {
+    public String lack() {
         return LiveUpdateDevice.lack();
     }
 

@@ -12,30 +12,30 @@ import java.lang.foreign.ValueLayout;
  * reply, 72 bytes:    s32 0 or -errno@0                     u32 0@4  u8 name[64]@8   RETRIEVE_FD carries one descriptor
  * </pre>
  */
-final class HeldMessage {
-    static final int REQUEST_SIZE = 16;
-    static final int REPLY_SIZE = 72;
+public final class HeldMessage {
+    public static final int REQUEST_SIZE = 16;
+    public static final int REPLY_SIZE = 72;
 
     private static final int NAME_OFFSET = 8;
 
     private HeldMessage() {}
 
-    static void request(MemorySegment to, int operation, long token) {
+    public static void request(MemorySegment to, int operation, long token) {
         to.set(ValueLayout.JAVA_INT, 0, operation);
         to.set(ValueLayout.JAVA_INT, 4, 0);
         to.set(ValueLayout.JAVA_LONG, 8, token);
     }
 
-    static int operation(MemorySegment request) {
+    public static int operation(MemorySegment request) {
         return request.get(ValueLayout.JAVA_INT, 0);
     }
 
-    static long token(MemorySegment request) {
+    public static long token(MemorySegment request) {
         return request.get(ValueLayout.JAVA_LONG, 8);
     }
 
     /** {@code failed} is null for success. */
-    static void reply(MemorySegment to, Errno failed, String name) {
+    public static void reply(MemorySegment to, Errno failed, String name) {
         to.fill((byte) 0);
         to.set(ValueLayout.JAVA_INT, 0, failed == null ? 0 : -failed.number());
         SessionName.write(name, to.asSlice(NAME_OFFSET));

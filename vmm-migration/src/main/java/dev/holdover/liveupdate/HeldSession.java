@@ -1,9 +1,9 @@
 package dev.holdover.liveupdate;
 
-import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_FINISH;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_GET_NAME;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_PRESERVE_FD;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_RETRIEVE_FD;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.LIVEUPDATE_SESSION_FINISH;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.LIVEUPDATE_SESSION_GET_NAME;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.LIVEUPDATE_SESSION_PRESERVE_FD;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.LIVEUPDATE_SESSION_RETRIEVE_FD;
 
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;

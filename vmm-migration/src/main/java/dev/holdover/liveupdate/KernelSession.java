@@ -1,18 +1,19 @@
 package dev.holdover.liveupdate;
 
-import static dev.holdover.liveupdate.LiveUpdateIoctl.FD_OFFSET;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.FINISH_SIZE;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.GET_NAME_SIZE;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_FINISH;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_GET_NAME;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_PRESERVE_FD;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_RETRIEVE_FD;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.NAME_OFFSET;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.PRESERVE_FD_SIZE;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.TOKEN_OFFSET;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.FD_OFFSET;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.FINISH_SIZE;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.GET_NAME_SIZE;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.LIVEUPDATE_SESSION_FINISH;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.LIVEUPDATE_SESSION_GET_NAME;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.LIVEUPDATE_SESSION_PRESERVE_FD;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.LIVEUPDATE_SESSION_RETRIEVE_FD;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.NAME_OFFSET;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.PRESERVE_FD_SIZE;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.TOKEN_OFFSET;
 
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.Fd;
+import dev.holdover.liveupdate.wire.ForeignFd;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -28,7 +29,7 @@ public final class KernelSession implements Session {
     }
 
     /** Takes one over that a client of that uid passed; closes what is none, without asking a file's server. */
-    static KernelSession of(Fd fd, int uid) {
+    public static KernelSession of(Fd fd, int uid) {
         try {
             String name = ForeignFd.isSession(fd) ? tryName(fd) : null;
             if (name == null) {

@@ -1,10 +1,10 @@
 package dev.holdover.liveupdate;
 
-import static dev.holdover.liveupdate.LiveUpdateIoctl.CREATE_SESSION_SIZE;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.FD_OFFSET;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_IOCTL_CREATE_SESSION;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_IOCTL_RETRIEVE_SESSION;
-import static dev.holdover.liveupdate.LiveUpdateIoctl.NAME_OFFSET;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.CREATE_SESSION_SIZE;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.FD_OFFSET;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.LIVEUPDATE_IOCTL_CREATE_SESSION;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.LIVEUPDATE_IOCTL_RETRIEVE_SESSION;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.NAME_OFFSET;
 
 import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
@@ -34,7 +34,7 @@ public final class LiveUpdateDevice implements AutoCloseable {
     }
 
     /** Whether this kernel has one. */
-    static boolean exists() {
+    public static boolean exists() {
         return Files.exists(Path.of(PATH));
     }
 

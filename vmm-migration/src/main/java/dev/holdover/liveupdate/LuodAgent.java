@@ -6,6 +6,8 @@ import dev.holdover.linux.EventFd;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.Patience;
 import dev.holdover.linux.VmmException;
+import dev.holdover.liveupdate.wire.LuodProtocol;
+import dev.holdover.liveupdate.wire.Reason;
 import dev.holdover.vmstate.TimelineEvent;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -119,7 +121,7 @@ public final class LuodAgent implements Agent {
                     synchronized (this) {
                         claimed = came;
                         claimedId = id;
-                        stamps = Registry.stampsOf(event.members().get("stamps"));
+                        stamps = LuodProtocol.stampsOf(event.members().get("stamps"));
                     }
                     return came;
                 }
@@ -180,7 +182,7 @@ public final class LuodAgent implements Agent {
         Map<String, Object> command = new LinkedHashMap<>();
         command.put("cmd", name);
         command.put("id", id);
-        command.put("version", LuodClient.VERSION);
+        command.put("version", LuodProtocol.VERSION);
         return command;
     }
 

@@ -9,10 +9,12 @@ import dev.holdover.linux.Fd;
 import dev.holdover.linux.Patience;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
+import dev.holdover.liveupdate.wire.LineSocket;
+import dev.holdover.liveupdate.wire.Reason;
 import java.util.Map;
 
 /** A client's connection to luod. One thread; every wait has an end. */
-final class LuodConnection implements AutoCloseable {
+public final class LuodConnection implements AutoCloseable {
     /** Waits no longer than this for the other side to take a line. */
     private static final int SEND_MILLIS = 10_000;
 
@@ -20,7 +22,7 @@ final class LuodConnection implements AutoCloseable {
     private static final int WAKE = 2;
 
     /** An event; its descriptor, which may be null, is the receiver's. */
-    record Event(String name, Map<String, Object> members, Fd fd) implements AutoCloseable {
+    public record Event(String name, Map<String, Object> members, Fd fd) implements AutoCloseable {
         String text(String member) {
             return String.valueOf(members.get(member));
         }
@@ -44,7 +46,7 @@ final class LuodConnection implements AutoCloseable {
      * @param wake ends a wait early when it is signalled; may be null
      * @throws dev.holdover.linux.ErrnoException ENOENT, ECONNREFUSED: nobody listens there; EAGAIN: nobody accepts
      */
-    LuodConnection(String path, EventFd wake) {
+    public LuodConnection(String path, EventFd wake) {
         this.path = path;
         try {
             lines = new LineSocket(UnixSocket.connectNow(UnixSocket.Kind.STREAM, path));
@@ -77,7 +79,7 @@ final class LuodConnection implements AutoCloseable {
     }
 
     /** Whether {@link #next} returned null because the other side closed the connection. */
-    boolean isEnded() {
+    public boolean isEnded() {
         return ended;
     }
 
@@ -87,7 +89,7 @@ final class LuodConnection implements AutoCloseable {
      * @param deadline of System.nanoTime(); {@link Long#MAX_VALUE} for none
      * @throws VmmException for what is no event
      */
-    Event next(long deadline) {
+    public Event next(long deadline) {
         // One that never stops talking is no reason to wait longer.
         while (deadline == Long.MAX_VALUE || System.nanoTime() - deadline < 0) {
             LineSocket.Found found = lines.read();

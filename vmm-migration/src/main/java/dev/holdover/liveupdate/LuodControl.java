@@ -5,6 +5,8 @@ import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.Patience;
 import dev.holdover.linux.SocketWait;
 import dev.holdover.linux.VmmException;
+import dev.holdover.liveupdate.wire.LuodProtocol;
+import dev.holdover.liveupdate.wire.Reason;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -164,7 +166,7 @@ public final class LuodControl implements AutoCloseable {
     private static Map<String, Object> command(String name) {
         Map<String, Object> command = new LinkedHashMap<>();
         command.put("cmd", name);
-        command.put("version", LuodClient.VERSION);
+        command.put("version", LuodProtocol.VERSION);
         return command;
     }
 

@@ -6,7 +6,7 @@ import dev.holdover.linux.Errno;
  * What each errno means on each call. The same number says different things: ENOENT alone stands for an unknown session,
  * an unknown token, a finished session, a file of a kind that cannot be kept, and a kernel without live update.
  */
-final class SessionErrors {
+public final class SessionErrors {
     private SessionErrors() {}
 
     static SessionException open(String path, Errno errno) {
@@ -22,7 +22,7 @@ final class SessionErrors {
         return new SessionException("cannot open " + path, errno, why);
     }
 
-    static SessionException create(String name, Errno errno) {
+    public static SessionException create(String name, Errno errno) {
         String why = switch (errno) {
             case EEXIST -> "an outgoing session of that name is still open in some process; close it there";
             case EINVAL -> "a name has 1 to 63 bytes";
@@ -33,7 +33,7 @@ final class SessionErrors {
         return new SessionException("cannot create live-update session " + name, errno, why);
     }
 
-    static SessionException retrieveSession(String name, Errno errno) {
+    public static SessionException retrieveSession(String name, Errno errno) {
         String why = switch (errno) {
             case ENOENT ->
                 "there is none: nothing was kept under that name through the last kexec, or it was closed since";

@@ -1,6 +1,6 @@
 package dev.holdover.liveupdate;
 
-import static dev.holdover.liveupdate.LiveUpdateIoctl.LIVEUPDATE_SESSION_NAME_LENGTH;
+import static dev.holdover.liveupdate.wire.LiveUpdateIoctl.LIVEUPDATE_SESSION_NAME_LENGTH;
 
 import dev.holdover.json.Json;
 import dev.holdover.linux.VmmException;
@@ -20,7 +20,7 @@ import java.util.HexFormat;
  */
 public final class SessionName {
     /** luod's own. */
-    static final String LUOD = "luod-internal";
+    public static final String LUOD = "luod-internal";
 
     private static final String SYSTEMD = "systemd";
     private static final int MAX_PLAIN = LIVEUPDATE_SESSION_NAME_LENGTH - 1;

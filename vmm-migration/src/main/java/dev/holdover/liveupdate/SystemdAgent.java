@@ -145,13 +145,13 @@ public final class SystemdAgent extends OwnAgent {
     }
 
     /** FDPOLL=0: what is stored stays, whatever poll(2) says of it. */
-    void store(String id, Fd session) {
+    public void store(String id, Fd session) {
         notify("FDSTORE=1\nFDNAME=" + SessionName.of(id) + "\nFDPOLL=0", session);
         barrier();
     }
 
     @Override
-    void release(String id) {
+    public void release(String id) {
         notify("FDSTOREREMOVE=1\nFDNAME=" + SessionName.of(id), null);
         barrier();
     }

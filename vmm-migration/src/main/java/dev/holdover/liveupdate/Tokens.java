@@ -22,7 +22,7 @@ public final class Tokens {
     public static final long IDENTITY = 0x2001;
 
     static final long NONE = 0;
-    static final long LUOD_REGISTRY = 0x0001;
+    public static final long LUOD_REGISTRY = 0x0001;
 
     private static final long RAM = 0x1000;
     private static final long IOMMUFD = 0x3000;

@@ -2,6 +2,7 @@ package dev.holdover.liveupdate;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.liveupdate.wire.LiveUpdateIoctl;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.lang.reflect.Field;

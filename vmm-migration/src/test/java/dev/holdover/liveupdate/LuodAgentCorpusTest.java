@@ -2,6 +2,7 @@ package dev.holdover.liveupdate;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.holdover.luod.FuzzScript;
 import org.junit.jupiter.api.Test;
 
 /** What fuzzing has found, and where it begins, once more: src/fuzz/java has the fuzzer. */

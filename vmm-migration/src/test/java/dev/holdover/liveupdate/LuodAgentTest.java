@@ -10,6 +10,12 @@ import dev.holdover.linux.Patience;
 import dev.holdover.linux.SocketFile;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
+import dev.holdover.luod.HeldPeer;
+import dev.holdover.luod.Luod;
+import dev.holdover.luod.LuodMain;
+import dev.holdover.luod.LuodOptions;
+import dev.holdover.luod.PlainClient;
+import dev.holdover.luod.RecordingListener;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -19,7 +25,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -173,7 +178,7 @@ class LuodAgentTest {
                     LuodAgent agent = new LuodAgent(path())) {
                 agent.subscribe("vm1", vmm);
                 try (PlainClient luod = accept(socket);
-                        HeldPeer held = new HeldPeer("vm1")) {
+                        HeldPeer held = new HeldPeer("vm1", false)) {
                     assertThat(luod.read()).startsWith("{\"cmd\": \"SUBSCRIBE\", \"id\": \"vm1\"");
                     List<Fd> session = List.of(held.lend());
                     if (style.equals("both")) {
@@ -194,33 +199,6 @@ class LuodAgentTest {
                 vmm.expect("aborted: luod has closed the connection");
                 assertThat(vmm.heardNothing()).isTrue();
             }
-        }
-    }
-
-    /** Sessions without a luod. */
-    private static final class HeldPeer implements AutoCloseable {
-        private final dev.holdover.linux.EventLoop loop;
-        private final HoldBackend backend;
-        private final Holding session;
-        private final AtomicReference<Fd> lent = new AtomicReference<>();
-
-        HeldPeer(String name) {
-            loop = new dev.holdover.linux.EventLoop("held", cause -> {
-                throw new AssertionError(cause);
-            });
-            backend = new HoldBackend(loop, () -> {});
-            session = backend.create(name);
-        }
-
-        Fd lend() {
-            loop.runAndWait(() -> lent.set(session.lend(0)));
-            return lent.get();
-        }
-
-        @Override
-        public void close() {
-            loop.runAndWait(backend::close);
-            loop.close();
         }
     }
 
@@ -322,7 +300,7 @@ class LuodAgentTest {
         };
         try (SocketFile socket = SocketFile.listen("luod", path());
                 LuodAgent agent = new LuodAgent(path());
-                HeldPeer held = new HeldPeer("vm1")) {
+                HeldPeer held = new HeldPeer("vm1", false)) {
             agent.subscribe("vm1", vmm);
             try (PlainClient luod = accept(socket);
                     Fd session = held.lend()) {

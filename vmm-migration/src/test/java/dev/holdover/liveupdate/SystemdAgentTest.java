@@ -4,10 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
-import dev.holdover.linux.EventLoop;
 import dev.holdover.linux.Fd;
 import dev.holdover.linux.UnixSocket;
 import dev.holdover.linux.VmmException;
+import dev.holdover.luod.HeldPeer;
+import dev.holdover.luod.PlainClient;
+import dev.holdover.luod.RecordingListener;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -155,20 +157,12 @@ class SystemdAgentTest {
 
     /** The session vm1, as systemd passes it to a process. */
     private final class Passed implements AutoCloseable {
-        private final EventLoop loop = new EventLoop("held", cause -> {});
-        private final HoldBackend backend = new HoldBackend(loop, () -> {});
+        private final HeldPeer held;
         final int number;
 
         Passed(boolean incoming) {
-            Fd[] lent = new Fd[1];
-            loop.runAndWait(() -> {
-                Holding session = backend.create("vm1");
-                if (incoming) {
-                    backend.turned(session);
-                }
-                lent[0] = session.lend(0);
-            });
-            number = lent[0].renamed("passed").number();
+            held = new HeldPeer("vm1", incoming);
+            number = held.lend().renamed("passed").number();
         }
 
         SystemdAgent agent() {
@@ -187,8 +181,7 @@ class SystemdAgentTest {
 
         @Override
         public void close() {
-            loop.runAndWait(backend::close);
-            loop.close();
+            held.close();
         }
     }
 

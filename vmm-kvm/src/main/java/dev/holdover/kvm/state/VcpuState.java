@@ -1,6 +1,5 @@
 package dev.holdover.kvm.state;
 
-import dev.holdover.kvm.KvmVcpu;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
@@ -27,7 +26,7 @@ public final class VcpuState {
     /**
      * Room for one vCPU.
      *
-     * @param xsaveSize bytes of its vector state, {@link KvmVcpu#xsaveSize}
+     * @param xsaveSize bytes of its vector state, as KVM says by KVM_CAP_XSAVE2
      * @param msrIndexes the MSRs that are kept
      */
     public VcpuState(int xsaveSize, int[] msrIndexes) {
