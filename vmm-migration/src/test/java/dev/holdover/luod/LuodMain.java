@@ -46,7 +46,7 @@ public final class LuodMain {
     }
 
     private static Path testClasses() {
-        return Path.of(LuodMain.class.getResource("liveupdate.txt").getPath())
+        return Path.of(LuodMain.class.getResource("LuodMain.class").getPath())
                 .getParent()
                 .getParent()
                 .getParent()
