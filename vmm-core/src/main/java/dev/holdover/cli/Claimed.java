@@ -2,12 +2,15 @@ package dev.holdover.cli;
 
 import dev.holdover.control.ControlSocket;
 import dev.holdover.control.Stranded;
+import dev.holdover.linux.Errno;
 import dev.holdover.linux.ErrnoException;
 import dev.holdover.linux.VmmException;
 import dev.holdover.liveupdate.Agent;
 import dev.holdover.liveupdate.DeviceAgent;
 import dev.holdover.liveupdate.LuodAgent;
 import dev.holdover.liveupdate.Session;
+import dev.holdover.liveupdate.SessionException;
+import dev.holdover.liveupdate.Tokens;
 import dev.holdover.machine.LiveUpdate;
 import dev.holdover.machine.Machine;
 import dev.holdover.machine.MachineConfig;
@@ -185,8 +188,25 @@ final class Claimed {
         return ExitCode.FAILED;
     }
 
+    /** Whether another process has taken everything out; the state is in every session that is not finished. */
+    private boolean isFinished() {
+        try {
+            session.retrieve(Tokens.STATE).close();
+            return false;
+        } catch (SessionException e) {
+            return e.errno() == Errno.ENOENT;
+        }
+    }
+
     /** What failed, and what is left of the guest. Its session is closed by nobody but the one who may. */
     private RuntimeException kept(Throwable why) {
+        if (why instanceof SessionException && isFinished()) {
+            return new RestoreRefused("the guest " + name + " was restored from this session before, and the session is"
+                    + " finished: nothing is left in it"
+                    + (agent instanceof LuodAgent
+                            ? "; if that VMM has ended, ./vmm luoctl discard " + name + " lets luod forget the session"
+                            : ""));
+        }
         System.err.println("vmm restore: " + (agent instanceof DeviceAgent ? "the other VMM" : agent.name())
                 + " still holds the guest " + name
                 + (why instanceof RestoreRefused ? ", as it was left" : ": nothing of it is lost")

@@ -11,6 +11,7 @@ import dev.holdover.liveupdate.Holder;
 import dev.holdover.liveupdate.LuodAgent;
 import dev.holdover.liveupdate.Session;
 import dev.holdover.machine.MachineConfig;
+import dev.holdover.machine.RestoreRefused;
 import dev.holdover.testing.NeedsKvm;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -126,6 +127,25 @@ class ClaimedTest {
         LuodAgent again = new LuodAgent(socket());
         String control = vmms.path("control");
         assertRunsUntilItQuits(start(claimed(again, again.claim("vm0"), config -> config, control)), control);
+    }
+
+    /** Its VMM ended before it could tell luod. */
+    @Test
+    void aSessionThatAnotherVmmHasFinishedIsRefusedAsSuch() throws Exception {
+        preserve();
+        LuodAgent first = new LuodAgent(socket());
+        try (Session session = first.claim("vm0")) {
+            session.finish();
+        }
+        LuodAgent agent = new LuodAgent(socket());
+        try (Session session = agent.claim("vm0")) {
+            assertThatThrownBy(() ->
+                            claimed(agent, session, config -> config, null).restore())
+                    .isInstanceOf(RestoreRefused.class)
+                    .hasMessage("the guest vm0 was restored from this session before, and the session is finished:"
+                            + " nothing is left in it; if that VMM has ended, ./vmm luoctl discard vm0 lets luod forget"
+                            + " the session");
+        }
     }
 
     @Test

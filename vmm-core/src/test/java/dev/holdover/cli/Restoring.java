@@ -11,8 +11,12 @@ import java.util.List;
  * @param arguments of restore, but for where it is controlled
  */
 record Restoring(Trial trial, List<String> arguments) {
-    /** Says that nothing of a guest can be restored: it has run since, or luod is gone, which holds none then. */
-    private static final List<String> GONE = List.of("moved on", "holds no guest", "cannot reach luod");
+    /** Says that nothing of a guest can be restored: it has run since, or luod is gone or has no descriptors left. */
+    private static final List<String> GONE = List.of(
+            "moved on", "holds no guest", "session is finished", "cannot reach luod", "does not take a command");
+
+    /** Of a JVM that cannot open its own files. */
+    private static final int ABORTED = 128 + 6;
 
     /** What else is done at the random instant. */
     interface Step {
@@ -41,7 +45,12 @@ record Restoring(Trial trial, List<String> arguments) {
                 assertThat(runs).as("the other VMM has ended").isNull();
                 runs = process;
             } else if (fault == null || !fault.ends()) {
-                assertThat(process.exitValue()).as(trial.said(process)).isIn(ExitCode.FAILED, ExitCode.RESTORE_REFUSED);
+                assertThat(process.exitValue())
+                        .as(trial.said(process))
+                        .isIn(
+                                ExitCode.FAILED,
+                                ExitCode.RESTORE_REFUSED,
+                                fault == Fault.NO_DESCRIPTORS ? ABORTED : ExitCode.FAILED);
             }
         }
         if (runs == null) {
