@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 class LuodAgentCorpusTest {
     @Test
     void everyHostileLuodIsSurvived() throws Exception {
-        assertThat(FuzzScript.runAll("LuodAgentFuzzInputs", LuodAgentTarget::run))
+        assertThat(FuzzScript.runAll(LuodAgentCorpusTest.class, "LuodAgentFuzzInputs", LuodAgentTarget::run))
                 .as("the inputs get this far")
                 .contains("SUBSCRIBE", "PREPARED", "READY", "FAILED", "CLAIM", "STATUS", "LIST");
     }

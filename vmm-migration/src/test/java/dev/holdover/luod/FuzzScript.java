@@ -46,10 +46,9 @@ public final class FuzzScript {
         Set<String> run(byte[] script) throws Exception;
     }
 
-    /** Runs every input of a corpus, a directory beside this class; all that was heard. */
-    public static Set<String> runAll(String corpus, Target target) throws Exception {
-        File[] inputs =
-                Path.of(FuzzScript.class.getResource(corpus).toURI()).toFile().listFiles();
+    /** Runs every input of a corpus, a directory beside the test; all that was heard. */
+    public static Set<String> runAll(Class<?> test, String corpus, Target target) throws Exception {
+        File[] inputs = Path.of(test.getResource(corpus).toURI()).toFile().listFiles();
         assertThat(inputs).isNotEmpty();
         Set<String> heard = new HashSet<>();
         for (File input : inputs) {

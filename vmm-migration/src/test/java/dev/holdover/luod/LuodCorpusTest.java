@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Test;
 class LuodCorpusTest {
     @Test
     void everyHostileClientIsServedOrRefused() throws Exception {
-        assertThat(FuzzScript.runAll("LuodFuzzInputs", LuodTarget::run))
+        assertThat(FuzzScript.runAll(LuodCorpusTest.class, "LuodFuzzInputs", LuodTarget::run))
                 .as("the inputs get this far")
                 .contains(
                         "SUBSCRIBED",
