@@ -92,7 +92,7 @@ final class ColdStarts implements AutoCloseable {
         }
     }
 
-    /** Saves each contestant's guest, then takes it up as often as there are rounds. */
+    /** Saves each contestant's guest, then restores it as often as there are rounds. */
     void restore(int mib, int rounds, Progress progress) throws IOException, InterruptedException {
         Map<Contestant, Prepared> saved = new LinkedHashMap<>();
         for (Contestant contestant : contestants) {

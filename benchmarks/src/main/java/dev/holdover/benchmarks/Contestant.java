@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Path;
 
-/** A VMM that boots and takes up the counting guest in a process of its own. */
+/** A VMM that boots and restores the counting guest in a process of its own. */
 interface Contestant {
     /** What it is called in results. */
     String name();
@@ -25,6 +25,6 @@ interface Contestant {
     /** Boots the guest, saves it to {@code state} and ends it. */
     void save(Path ram, int mib, Path state) throws IOException, InterruptedException;
 
-    /** Takes the guest up. Returns as soon as the process is there. */
+    /** Restores the guest. Returns as soon as the process is there. */
     Started restore(Path ram, int mib, Path state) throws IOException;
 }

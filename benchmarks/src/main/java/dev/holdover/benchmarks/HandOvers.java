@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * How long a guest stands still when it goes from one process to another of the same host, each time between two that are
+ * How long a guest is paused when it goes from one process to another of the same host, each time between two that are
  * fresh. Ours tell it themselves, part by part, from clocks that both share. QEMU is told to save to a file and to load
  * from it, and timed from outside.
  */

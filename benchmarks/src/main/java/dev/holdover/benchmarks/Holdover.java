@@ -19,7 +19,7 @@ final class Holdover implements Contestant {
     /** So many letters the guest writes before it is saved. */
     private static final int LETTERS = 5;
 
-    /** The parts of a replacement and the phase that each ends with; the first begins when the guest stands still. */
+    /** The parts of a replacement and the phase that each ends with; the first begins when the guest is paused. */
     static final Map<String, Phase> REPLACE_PARTS = new LinkedHashMap<>();
 
     static {

@@ -181,7 +181,7 @@ final class Qemu implements Contestant {
         saveAndEnd(ram, mib, state);
     }
 
-    /** Returns when its guest was told to stand still. */
+    /** Returns when its guest was told to pause. */
     private long saveAndEnd(Path ram, int mib, Path state) throws IOException, InterruptedException {
         Started guest = startWithQmp(machine(ram, mib));
         try (Writer out = guest.process().outputWriter();
@@ -237,7 +237,7 @@ final class Qemu implements Contestant {
      * The nearest that it has to a hand-over, with RAM in a file: a running guest is saved, and taken up by a second
      * process that has been started and waits.
      *
-     * @return from the one's word that the guest stands still to the other's that it runs, nanoseconds
+     * @return from the one's word that the guest is paused to the other's that it runs, nanoseconds
      */
     long handOver(Path ram, int mib, Path state) throws IOException, InterruptedException {
         Started from = startWithQmp(machine(ram, mib));
@@ -278,7 +278,7 @@ final class Qemu implements Contestant {
      * The nearest that it has to a VMM that is replaced, with RAM in a file: a running guest is saved, its process ends, a
      * second one is started with the state.
      *
-     * @return from the word that the guest stands still to its first byte, nanoseconds
+     * @return from the word that the guest is paused to its first byte, nanoseconds
      */
     long replace(Path ram, int mib, Path state) throws IOException, InterruptedException {
         long stopped = saveAndEnd(ram, mib, state);

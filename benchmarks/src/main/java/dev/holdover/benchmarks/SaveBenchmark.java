@@ -98,7 +98,7 @@ public class SaveBenchmark {
         lines.add(report.totalNanos(), parts.nanos());
     }
 
-    /** Its system calls on a guest that stands still already: reads all state, writes as many bytes, syncs, renames. */
+    /** Its system calls on a guest that is paused already: reads all state, writes as many bytes, syncs, renames. */
     @Benchmark
     public void floor(ForkLines lines) {
         Parts parts = new Parts();

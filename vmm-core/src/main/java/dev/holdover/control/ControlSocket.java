@@ -40,7 +40,7 @@ public final class ControlSocket implements AutoCloseable {
     private CommandTable commands;
 
     private long watch;
-    /** Given up for a moment when there are no more, to tell a client so instead of letting it wait. */
+    /** Closed for a moment when there are no more, to tell a client so instead of letting it wait. */
     private Fd spare = openSpare();
 
     private boolean closed;

@@ -37,7 +37,7 @@ interface Guest {
     /** Ends the VMM, soon. */
     void quit();
 
-    /** Blocks until the state is durable. The guest stands still then, or runs on if it failed. */
+    /** Blocks until the state is durable. The guest is paused then, or runs on if it failed. */
     SaveReport save(String path, SaveOptions options);
 
     /** Hands the guest to the VMM that stands by at a path; blocks until it runs there. */

@@ -9,7 +9,7 @@ import java.lang.foreign.ValueLayout;
  * Cuts a stream of bytes into JSON values, as QEMU does: by their brackets, not by lines. Clients may put several into
  * one write, or one into several, with or without newlines.
  *
- * <p>What can be no JSON is given up up to the next newline: a value that is too long or too deep, a control character
+ * <p>What cannot be JSON is skipped up to the next newline: a value that is too long or too deep, a control character
  * in a string. The byte 0xff, which is in no UTF-8 text, throws away a value begun, so that a client can start afresh.
  */
 final class RequestFramer {

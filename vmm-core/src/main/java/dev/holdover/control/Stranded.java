@@ -17,7 +17,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 
 /**
  * A guest that could not be restored, in a session that nobody but this process holds: its control socket, on which
- * somebody decides what becomes of it. The guest is given up by {@code live-update-discard} only: {@code quit} is refused
+ * somebody decides what becomes of it. The guest is discarded by {@code live-update-discard} only: {@code quit} is refused
  * until another process has restored it.
  */
 public final class Stranded implements AutoCloseable {

@@ -9,7 +9,7 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * The threads in which the JVM compiles. What was rehearsed is compiled a while later, by threads that take the processors
- * from those for which a guest then stands still.
+ * from those for which a guest is then paused.
  */
 final class Compilers {
     private static final Path THREADS = Path.of("/proc/self/task");

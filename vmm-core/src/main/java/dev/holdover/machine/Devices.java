@@ -91,7 +91,7 @@ final class Devices implements AutoCloseable {
     /** Text of a tap's part: the host may leave checksums and segmentation to the guest. */
     private static final String OFFLOADS = "offloads";
 
-    /** How long the guest may stand still for its devices to come to rest: longer, and it runs on instead. */
+    /** How long the guest may be paused for its devices to come to rest: longer, and it runs on instead. */
     private static final int MOST_MILLIS = 5000;
 
     /** The serial port's and the three behind it. */
@@ -579,7 +579,7 @@ final class Devices implements AutoCloseable {
         }
     }
 
-    /** Writes to storage what the guest wrote to its disks, while it stands still. A failure is thrown, as is a disk that hangs. */
+    /** Writes to storage what the guest wrote to its disks, while it is paused. A failure is thrown, as is a disk that hangs. */
     void syncDisks() {
         List<EventLoop.AwaitedTask> tasks = new ArrayList<>();
         for (int i = 0; i < slots.size(); i++) {
@@ -588,7 +588,7 @@ final class Devices implements AutoCloseable {
         await(tasks, "is not written to storage");
     }
 
-    /** Brings the guest's output to where it goes, while it stands still: a VMM that goes on has none of it. */
+    /** Brings the guest's output to where it goes, while it is paused: a VMM that goes on has none of it. */
     void flushOutput() {
         serial.flush();
     }

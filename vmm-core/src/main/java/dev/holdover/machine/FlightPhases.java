@@ -18,7 +18,7 @@ final class FlightPhases {
         LIVE_UPDATE
     }
 
-    /** Of what nobody records. */
+    /** No-op instance. */
     static final FlightPhases OFF = new FlightPhases(null, "");
 
     private final Operation operation;

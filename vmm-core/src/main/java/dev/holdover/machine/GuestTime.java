@@ -58,7 +58,7 @@ final class GuestTime {
      */
     static GuestTime of(Passed passed, KvmVcpu first, VcpuState state, VmState saved) {
         if (!first.hasTscOffset()) {
-            // A kernel before 5.16: TSC and clock stand still, whatever has passed.
+            // A kernel before 5.16: TSC and clock do not advance, whatever has passed.
             return new GuestTime(Passed.NOT, first, 0, 0);
         }
         if (passed == Passed.NOT) {

@@ -26,7 +26,7 @@ import java.util.List;
  *       processors from both sides, and says so: nothing that takes long is left.
  *   <li>Input of the console rests, or its bytes would be read here after the state was taken; a client that came since
  *       the descriptors went over waits, for the other side.
- *   <li>The guest stands still; the state is completed where the other side finds it.
+ *   <li>The guest is paused; the state is completed where the other side finds it.
  *   <li>Devices of the host go on all the while. Their interrupts count until the other side listens: two VMs cannot.
  *   <li>The other side applies it, takes the owner word and lets the guest run; then this machine has ended.
  *   <li>Whatever goes wrong before that: this side keeps the owner word and the guest goes on here. If the word was taken,
@@ -43,7 +43,7 @@ final class HandOver {
 
     private static final int PREPARE_MILLIS = 30_000;
     /**
-     * A guest that stands still is not to do so for long: if the other side is silent, it goes on here. The limit decides
+     * The pause is limited: if the other side is silent, the guest resumes here. The limit decides
      * when this side stops waiting, never who has the guest: that is the owner word.
      */
     private static final int RUN_MILLIS = 2_000;

@@ -5,7 +5,7 @@ package dev.holdover.machine;
  *
  * @param stateBytes of the state that went along; no RAM is copied
  * @param totalNanos from the request to the other side's word that it runs
- * @param pauseNanos from the order to stand still until the vCPUs were parked and the devices at rest
+ * @param pauseNanos from the order to pause until the vCPUs were parked and the devices at rest
  * @param saveNanos until the state was complete
  * @param sendNanos until the other side had it
  * @param applyNanos until KVM and the devices there had it

@@ -86,7 +86,7 @@ public final class Incoming implements AutoCloseable {
     /**
      * Opens a state and reads all of it but the devices.
      *
-     * @param force whether to take it up even if RAM is not, or no longer, what the state belongs to
+     * @param force whether to restore it even if RAM is not, or no longer, what the state belongs to
      * @throws dev.holdover.vmstate.StateException if it is damaged, or not known in all its parts
      */
     public Incoming(String path, boolean force) {

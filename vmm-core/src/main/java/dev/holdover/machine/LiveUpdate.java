@@ -38,11 +38,11 @@ import java.util.concurrent.TimeUnit;
  *       page that says which RAM it is and how often a guest went on in it.
  *   <li>Devices of the host next: an iommufd needs the RAM that it maps in the session, a device its iommufd. A kernel that
  *       cannot keep them is found out now; unless the user wants them reset then, that is the end of the update.
- *   <li>The guest stands still; its disks are synced, as nobody writes again what is lost with the host's page cache.
+ *   <li>The guest is paused; its disks are synced, as nobody writes again what is lost with the host's page cache.
  *   <li>Devices that are kept go on, but interrupt nobody; the others are reset, so that none writes to RAM any more.
  *   <li>The state is written to a memfd, preserved, and the agent is told. The timeline in it goes on afterwards.
- *   <li>If the update is given up, the session has been closed: the state is made one of the past, then the guest runs on.
- *       Until then it stands still, whatever happens to this process.
+ *   <li>If the update is aborted, the session has been closed: the state is superseded, then the guest resumes.
+ *       Until then it is paused, whatever happens to this process.
  * </ol>
  */
 public final class LiveUpdate implements UpdateListener, AutoCloseable {
@@ -101,7 +101,7 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
         return agent;
     }
 
-    /** Whether the guest stands still because the next VMM may take it up any moment: this process must not let it run. */
+    /** Whether the guest is paused because the next VMM may restore it at any moment: this process must not let it run. */
     public boolean isReady() {
         return ready;
     }
@@ -168,7 +168,7 @@ public final class LiveUpdate implements UpdateListener, AutoCloseable {
         if (!prepared) {
             prepare(session);
         }
-        machine.devices.prepareSave(); // what is written now need not be while the guest stands still
+        machine.devices.prepareSave(); // written ahead, to shorten the pause
         synchronized (machine) {
             if (machine.isClosed()) {
                 throw new VmmException("the guest has ended");

@@ -188,7 +188,7 @@ public final class Machine implements AutoCloseable {
     }
 
     /**
-     * Makes all of a machine that can be made before its guest stands still elsewhere: {@link #complete} gives it the
+     * Makes all of a machine that can be made before its guest is paused elsewhere: {@link #complete} gives it the
      * guest's state.
      *
      * @param draft a state in which only that counts which does not change
@@ -766,7 +766,7 @@ public final class Machine implements AutoCloseable {
         try (StateTarget target = file == null ? FileTarget.create(path, image.size()) : FdTarget.of(file);
                 PageWriter pages = new PageWriter(target, image)) {
             pageWriter = pages;
-            // What is written now need not be while the guest stands still.
+            // Written ahead, to shorten the pause.
             devices.prepareSave();
             phases.done("PREPARED");
             long stopped = System.nanoTime();
@@ -992,7 +992,7 @@ public final class Machine implements AutoCloseable {
         }
     }
 
-    /** What is in a session is not changed, nor its VMM ended by a reset: that is seen to if the update is given up. */
+    /** What is in a session is not changed, nor its VMM ended by a reset: that is seen to if the update is aborted. */
     private synchronized boolean isDeferred(Event.Requested requested) {
         if (state != RunState.PRESERVED) {
             return false;

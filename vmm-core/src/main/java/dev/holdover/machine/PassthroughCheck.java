@@ -85,7 +85,7 @@ public final class PassthroughCheck {
         }
     }
 
-    /** Devices of the host's own, which it may give up. */
+    /** Devices of the host's own, which the guest may be given. */
     private void countOthers(List<HostPciDevice> behindIommu) {
         List<HostPciDevice> alone = new ArrayList<>();
         Map<Integer, HostPciDevice> shared = new TreeMap<>();

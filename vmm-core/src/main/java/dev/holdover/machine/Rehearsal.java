@@ -36,7 +36,7 @@ public final class Rehearsal {
 
     private static int done;
 
-    /** Which side this process will be on. What it does while the guest stands still, it repeats in each round. */
+    /** Which side this process will be on. What it does while the guest is paused, it repeats in each round. */
     public enum Side {
         OUTGOING,
         INCOMING

@@ -7,9 +7,9 @@ public enum RunState {
     RUNNING,
     /** Its vCPUs are parked and its devices rest. */
     PAUSED,
-    /** Paused, and a state of it has been saved that someone may take up. */
+    /** Paused, and a state of it has been saved that someone may restore. */
     SAVED,
-    /** Paused, and all of it is in a live-update session: the next VMM may take it up any moment. */
+    /** Paused, and all of it is in a live-update session: the next VMM may restore it at any moment. */
     PRESERVED,
     /** Another VMM has the guest. */
     HANDED_OVER

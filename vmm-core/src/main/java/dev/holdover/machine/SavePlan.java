@@ -105,7 +105,7 @@ final class SavePlan {
         return layout;
     }
 
-    /** Says which RAM the state belongs to, or copies it. The guest stands still. */
+    /** Says which RAM the state belongs to, or copies it. The guest is paused. */
     void saveRam(Ram ram, StateImage image, PageWriter pages) {
         List<GuestMemory.Region> regions = ram.memory().regions();
         for (int i = 0; i < regions.size(); i++) {

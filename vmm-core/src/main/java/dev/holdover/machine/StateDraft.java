@@ -13,7 +13,7 @@ import java.util.List;
 /**
  * A state to be: laid out while the guest runs, with all in it that does not change (configuration, firmware, CPUID) or
  * hardly (where PCI functions are), and
- * completed while it stands still, when nothing is left to allocate.
+ * completed while it is paused, when nothing is left to allocate.
  */
 final class StateDraft {
     private final Machine machine;

@@ -248,7 +248,7 @@ public final class TakeOver implements AutoCloseable {
         }
     }
 
-    /** Lets go of what only the hand-over needed, the connection included; not of the machine. */
+    /** Releases what only the hand-over needed, the connection included; not of the machine. */
     @Override
     public void close() {
         peer.close();

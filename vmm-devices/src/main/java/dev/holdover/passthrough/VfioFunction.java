@@ -466,7 +466,7 @@ public final class VfioFunction extends PciFunction implements AutoCloseable {
         }
     }
 
-    /** Lets go of the device, which the kernel resets with its last descriptor. */
+    /** Releases the device, which the kernel resets with its last descriptor. */
     @Override
     public void close() {
         bars.close();

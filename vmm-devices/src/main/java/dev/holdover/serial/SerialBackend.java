@@ -144,7 +144,7 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
     }
 
     /**
-     * Carries nothing until {@link #resume}, and says what is pending; after {@link #suspendInput}. The guest stands still.
+     * Carries nothing until {@link #resume}, and says what is pending; after {@link #suspendInput}. The guest is paused.
      */
     public final Pending suspend() {
         return new Pending(

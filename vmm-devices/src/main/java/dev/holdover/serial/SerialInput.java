@@ -88,7 +88,7 @@ final class SerialInput {
         });
     }
 
-    /** Lets go of the source; what was read ahead still goes to the guest. Any thread. */
+    /** Releases the source; what was read ahead still goes to the guest. Any thread. */
     void detach() {
         loop.runAndWait(new Runnable() {
             @Override

@@ -98,7 +98,7 @@ final class SerialWriter implements SerialOutput {
         notifyAll();
     }
 
-    /** Drops what is pending and lets go of the descriptor: a write(2) under way is interrupted. */
+    /** Drops what is pending and releases the descriptor: a write(2) under way is interrupted. */
     synchronized void detach() {
         target = null;
         boolean interrupted = false;
@@ -114,7 +114,7 @@ final class SerialWriter implements SerialOutput {
 
     /**
      * Writes no more until {@link #resume}, and returns what is pending, in the order in which it came. A write(2) under
-     * way is interrupted. The guest stands still.
+     * way is interrupted. The guest is paused.
      */
     synchronized MemorySegment suspend() {
         suspended = true;

@@ -10,7 +10,7 @@ import java.util.List;
  * features, the set-up of queues.
  *
  * <p>A driver's write that the specification forbids in the state at hand is dropped. A write that resets or halts waits
- * until the device has let go of its rings; the other accesses do not block. Any thread.
+ * until the device has released its rings; the other accesses do not block. Any thread.
  */
 final class VirtioRegisters {
     private static final int ACKNOWLEDGE = 1;
@@ -204,7 +204,7 @@ final class VirtioRegisters {
         }
     }
 
-    /** Waits until the device has let go of it. */
+    /** Waits until the device has released it. */
     synchronized void disableQueue() {
         if (isQueueReady()) {
             if ((status & DRIVER_OK) != 0) {

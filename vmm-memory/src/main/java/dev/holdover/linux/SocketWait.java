@@ -31,7 +31,7 @@ public final class SocketWait {
     /**
      * For a socket whose directory is there.
      *
-     * @param limit the time after which it is given up; zero for one attempt without waiting
+     * @param limit the time after which it is abandoned; zero for one attempt without waiting
      */
     public static SocketWait upTo(Duration limit) {
         return new SocketWait(limit, false);

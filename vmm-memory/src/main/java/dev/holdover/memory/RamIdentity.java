@@ -134,7 +134,7 @@ public record RamIdentity(UUID id, long generation, Cause cause) {
     /**
      * A proof of a region's contents: for each sampled page its number (u32) and CRC32C (u32), little-endian. Reads by
      * pread(2), so that no hole of the file is filled; a DAX device, which has neither, through its mapping. The guest
-     * stands still.
+     * is paused.
      */
     public static MemorySegment proof(GuestMemory.Region region) {
         MemorySegment proof = Arena.ofAuto().allocate(SAMPLES * 8L, 8);

@@ -13,20 +13,20 @@ public sealed interface Message {
      */
     record Offer(List<NamedFd> parts) implements Message {}
 
-    /** All that can be made before the guest stands still is made. */
+    /** All that can be made before the guest is paused is made. */
     record Accept() implements Message {}
 
     /** It is not possible. */
     record Refuse(String why) implements Message {}
 
     /**
-     * The guest stands still and its state is whole, in the memory that was offered.
+     * The guest is paused and its state is whole, in the memory that was offered.
      *
      * @param runs whether it is to run, or was paused before
      * @param raise why the RAM's generation is to be raised before it runs: the code of the cause, 0 if it need not
      * @param input bytes that were read for its serial port and not yet taken by it, at most 64 KiB
      * @param output bytes that its serial port sent and that were not yet written, at most 64 KiB
-     * @param pausedNanos when it was told to stand still, CLOCK_MONOTONIC
+     * @param pausedNanos when it was told to pause, CLOCK_MONOTONIC
      */
     record State(boolean runs, int raise, MemorySegment input, MemorySegment output, long pausedNanos)
             implements Message {}

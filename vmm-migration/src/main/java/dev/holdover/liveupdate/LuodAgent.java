@@ -203,7 +203,7 @@ public final class LuodAgent implements Agent {
             wait = welcome ? firstWaitMillis : Math.min(2 * wait, LONGEST_WAIT_MILLIS);
             pause(wait);
         }
-        // Prepared only: given up. Ready: it goes along, whatever becomes of this process.
+        // Prepared only: aborted. Ready: it goes along, whatever becomes of this process.
         if (session != null && state != State.READY) {
             session.close();
         }

@@ -155,7 +155,7 @@ public final class LuodControl implements AutoCloseable {
         answer("abort").close();
     }
 
-    /** Gives up a guest of the last update that is not up again, whose RAM is freed; or a client that is adrift. */
+    /** Discards a guest of the last update that is not restored, whose RAM is freed; or a client that is adrift. */
     public void discard(String id) {
         Map<String, Object> command = command("DISCARD");
         command.put("id", id);

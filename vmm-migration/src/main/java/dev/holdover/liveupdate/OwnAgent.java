@@ -18,7 +18,7 @@ public abstract sealed class OwnAgent implements Agent permits DeviceAgent, Syst
     /** A new outgoing session, held by whoever holds it from now on. */
     abstract Session create(String id);
 
-    /** The holder lets go of an outgoing session; the caller closes its own descriptor afterwards. */
+    /** The holder releases an outgoing session; the caller closes its own descriptor afterwards. */
     abstract void release(String id);
 
     /** Why no update would be possible now, as a sentence; null if nothing speaks against it. */
@@ -51,7 +51,7 @@ public abstract sealed class OwnAgent implements Agent permits DeviceAgent, Syst
         run(listener::prepare);
     }
 
-    /** The second phase: the guest stands still, all is preserved. Does the first, too, if that was left out. */
+    /** The second phase: the guest is paused, all is preserved. Does the first, too, if that was left out. */
     public void preserve() {
         prepare();
         if (!preserved) {

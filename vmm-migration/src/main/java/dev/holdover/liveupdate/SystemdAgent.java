@@ -51,7 +51,7 @@ public final class SystemdAgent extends OwnAgent {
 
     /**
      * Once for an id. systemd keeps its reference until {@link #finish}, and passes it to a VMM that is started anew. A
-     * session that waits for the next kernel is given up: its unit was stopped while a kernel was loaded, and somebody
+     * session that waits for the next kernel is discarded: its unit was stopped while a kernel was loaded, and somebody
      * starts it without a kexec.
      */
     @Override

@@ -11,8 +11,8 @@ public interface UpdateListener {
     void prepare(Session session);
 
     /**
-     * The guest is stopped, and the rest is put in. When it returns, the next VMM can take the guest up; this one lets it
-     * stand still until aborted is called, whatever else happens. Without a prepare before, RAM is put in here.
+     * The guest is stopped, and the rest is put in. When it returns, the next VMM can restore the guest; this one keeps
+     * it paused until aborted is called, whatever else happens. Without a prepare before, RAM is put in here.
      */
     void preserve(Session session);
 

@@ -16,7 +16,7 @@
  *    ├──────────────────────────────────►│        when all are
  *    │ {"event":"START_PRESERVATION"}    │        with the session for a client of the plain protocol
  *    │◄──────────────────────────────────┤
- *    │ guest stands still; state         │
+ *    │ guest is paused; state            │
  *    │ {"cmd":"READY"}                   │
  *    ├──────────────────────────────────►│        when all are: sync(2), reboot(2)
  *    ╪═══════════════════════════════════╪═══════════════ the next kernel
@@ -27,7 +27,7 @@
  *    │ files are retrieved, guest runs, FINISH
  * </pre>
  *
- * <p>What fails before reboot(2) is an abort: luod lets go of all sessions, then tells; everything is as before. The end
+ * <p>What fails before reboot(2) is an abort: luod releases all sessions, then tells; everything is as before. The end
  * of luod's connection is an abort, too.
  */
 package dev.holdover.liveupdate;

@@ -44,7 +44,7 @@ final class HoldBackend implements Backend {
     private final MemorySegment request = Arena.ofAuto().allocate(2 * HeldMessage.REQUEST_SIZE, 8);
     private final MemorySegment reply = Arena.ofAuto().allocate(HeldMessage.REPLY_SIZE, 8);
 
-    /** {@code onFree} is told on the loop's thread when the VMM of a session that was turned lets go of it. */
+    /** {@code onFree} is told on the loop's thread when the VMM of a session that was turned releases it. */
     HoldBackend(EventLoop loop, Runnable onFree) {
         this.loop = loop;
         this.onFree = onFree;

@@ -7,10 +7,10 @@ interface Holding extends AutoCloseable {
     /** A descriptor of the session for a client of that uid; the caller's. */
     Fd lend(int uid);
 
-    /** Whether the VMM that put the files in has let go of it, as far as luod can tell. */
+    /** Whether the VMM that put the files in has released it, as far as luod can tell. */
     boolean isFree();
 
-    /** Lets go of it; with the last reference anywhere the session ends, and what is in it is freed. */
+    /** Releases it; with the last reference anywhere the session ends, and what is in it is freed. */
     @Override
     void close();
 }

@@ -14,7 +14,7 @@ final class Kept {
     boolean claimed;
     /** Claimed by a client of the plain protocol, which cannot tell that it has finished. */
     boolean claimedPlain;
-    /** Clients that claimed it before its last VMM let go of it. */
+    /** Clients that claimed it before its last VMM released it. */
     final List<LuodClient> waiting = new ArrayList<>();
 
     Kept(String id, int uid, Holding session) {

@@ -106,7 +106,7 @@ final class KernelBackend implements Backend {
         return true;
     }
 
-    /** Leaves little for the sync(2) that guests stand still for. */
+    /** Leaves little for the sync(2) that guests are paused for. */
     @Override
     public void settle() {
         Kexec.sync();

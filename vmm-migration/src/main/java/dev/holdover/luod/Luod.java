@@ -86,7 +86,7 @@ public final class Luod implements AutoCloseable {
     private boolean forced;
     private ScheduledFuture<?> ticks;
 
-    /** Given up for a moment when there are no more, to end a connection instead of letting it wait. */
+    /** Closed for a moment when there are no more, to end a connection instead of letting it wait. */
     private Fd spare = openSpare();
 
     /** No further update begins. */
@@ -553,7 +553,7 @@ public final class Luod implements AutoCloseable {
         client.send("SESSION", members, lent);
     }
 
-    /** The VMM of before has let go of a session: those who wait for it get it. */
+    /** The VMM of before has released a session: those who wait for it get it. */
     private void serveWaiting() {
         for (Kept session : kept.values()) {
             if (!session.waiting.isEmpty() && session.session.isFree()) {
@@ -715,7 +715,7 @@ public final class Luod implements AutoCloseable {
 
     private void start() {
         if (!starting || closed) {
-            return; // given up meanwhile
+            return; // aborted meanwhile
         }
         String left = whoIsAdrift();
         if (left != null && !forced) {
@@ -750,7 +750,7 @@ public final class Luod implements AutoCloseable {
         }
     }
 
-    /** A step of an update; if it fails the update is given up. */
+    /** A step of an update; if it fails the update is aborted. */
     private void guarded(Runnable step) {
         try {
             step.run();

@@ -73,7 +73,7 @@ public final class Update {
     private Phase phase = Phase.PREPARING;
     /** All who had subscribed at the start have joined. */
     private boolean begun;
-    /** System.nanoTime() at which this phase is given up. */
+    /** System.nanoTime() at which this phase is aborted. */
     private long deadline;
 
     /** {@code mayBeEmpty}: the generation is to turn even if no client is left. */
@@ -305,7 +305,7 @@ public final class Update {
     }
 
     /**
-     * Gives it up. luod lets go of a session before it says so: when its client closes it, it is gone. A plain client
+     * Aborts it. luod releases a session before it says so: when its client closes it, it is gone. A plain client
      * learns it by the end of the connection.
      */
     void abort(String reason) {

@@ -65,7 +65,7 @@ public abstract sealed class StateTarget implements AutoCloseable permits FileTa
     /** Writes the sealed image, and makes it last and be found. */
     abstract void commit(StateImage image);
 
-    /** Gives up what was not published; else only closes. */
+    /** Discards what was not published; else only closes. */
     @Override
     public abstract void close();
 

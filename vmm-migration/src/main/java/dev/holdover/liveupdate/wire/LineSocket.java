@@ -17,7 +17,7 @@ import java.util.List;
 public final class LineSocket implements AutoCloseable {
     /** Bytes of the longest line, its newline among them. */
     public static final int MAX_LINE = 4096;
-    /** Bytes that wait for a peer which does not read, before it is given up. */
+    /** Bytes that wait for a peer which does not read, before it is disconnected. */
     private static final int MAX_PENDING = 256 << 10;
     /** Descriptors likewise. */
     private static final int MAX_PENDING_FDS = 32;
