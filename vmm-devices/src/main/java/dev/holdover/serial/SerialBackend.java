@@ -217,16 +217,16 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
     abstract void closeDescriptors();
 
     /**
-     * The process is about to end. The guest may run on for a while, and its state be taken meanwhile: nothing is closed,
-     * so that no output is lost. Where a machine is taken apart before the end, {@link #close} does the rest.
+     * The process is about to end. The guest may run on for a while, and its state be taken meanwhile: no output is
+     * refused. Where a machine is taken apart before the end, {@link #close} does the rest.
      */
     final void exiting() {
         flush();
-        restoreTerminal();
+        removeTraces();
     }
 
-    /** Brings the terminal's modes back, if it has one. */
-    void restoreTerminal() {}
+    /** Puts right what would outlive the process: terminal modes, a socket's path. More than once is as good as once. */
+    void removeTraces() {}
 
     private synchronized void restoreOnce() {
         if (!restored) {

@@ -141,7 +141,7 @@ final class StdioSerial extends SerialBackend {
     }
 
     @Override
-    void restoreTerminal() {
+    void removeTraces() {
         makeCooked();
     }
 

@@ -198,10 +198,15 @@ final class UnixSerial extends SerialBackend {
     }
 
     @Override
-    void restore() {
+    void removeTraces() {
         if (!isGivenAway()) {
             socket.close();
         }
+    }
+
+    @Override
+    void restore() {
+        removeTraces();
         writer.close();
     }
 
