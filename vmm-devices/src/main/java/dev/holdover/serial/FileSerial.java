@@ -70,11 +70,6 @@ final class FileSerial extends SerialBackend {
     void stop() {}
 
     @Override
-    void restore() {
-        writer.close();
-    }
-
-    @Override
     void closeDescriptors() {
         file.close();
     }

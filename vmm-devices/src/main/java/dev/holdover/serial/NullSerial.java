@@ -24,8 +24,5 @@ final class NullSerial extends SerialBackend {
     void stop() {}
 
     @Override
-    void restore() {}
-
-    @Override
     void closeDescriptors() {}
 }

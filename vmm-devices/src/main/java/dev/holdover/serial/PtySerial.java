@@ -107,11 +107,6 @@ final class PtySerial extends SerialBackend {
     }
 
     @Override
-    void restore() {
-        writer.close();
-    }
-
-    @Override
     void closeDescriptors() {
         terminal.close();
         pty.controller().close();

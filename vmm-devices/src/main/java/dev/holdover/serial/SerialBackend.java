@@ -212,7 +212,12 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
      * Writes what is pending and puts right what would outlive the process: terminal modes, a socket's path. Does not
      * need the loop, which may be the thread that exits.
      */
-    abstract void restore();
+    void restore() {
+        if (writer() != null) {
+            writer().close();
+        }
+        removeTraces();
+    }
 
     abstract void closeDescriptors();
 
@@ -222,7 +227,9 @@ public abstract sealed class SerialBackend implements SerialOutput, AutoCloseabl
      */
     final void exiting() {
         flush();
-        removeTraces();
+        synchronized (this) { // as restoreOnce, which may run on another thread
+            removeTraces();
+        }
     }
 
     /** Puts right what would outlive the process: terminal modes, a socket's path. More than once is as good as once. */

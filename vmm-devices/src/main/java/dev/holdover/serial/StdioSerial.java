@@ -146,12 +146,6 @@ final class StdioSerial extends SerialBackend {
     }
 
     @Override
-    void restore() {
-        writer.close();
-        makeCooked();
-    }
-
-    @Override
     void closeDescriptors() {
         if (in != null) {
             in.close();
