@@ -38,7 +38,8 @@ public final class Fd implements AutoCloseable {
     private static final int F_DUPFD_CLOEXEC = 1030;
     private static final int F_OFD_SETLK = 37;
     private static final int FD_CLOEXEC = 1;
-    private static final int AT_EMPTY_PATH = 0x1000;
+    static final int STATX_SIZE = 256;
+    static final int AT_EMPTY_PATH = 0x1000;
     private static final int AT_STATX_DONT_SYNC = 0x4000;
     private static final int STATX_BASIC_STATS = 0x7ff;
 
@@ -310,17 +311,8 @@ public final class Fd implements AutoCloseable {
         try (Arena arena = Arena.ofConfined()) {
             // struct statx: stx_blksize@4, stx_nlink@16, stx_mode@28, stx_ino@32, stx_size@40, stx_rdev@128,
             // stx_dev@136
-            MemorySegment statx = arena.allocate(256, 8);
-            ErrnoException.check(
-                    "statx " + name,
-                    Syscall.call(
-                            Syscall.STATX,
-                            number(),
-                            cString(arena, "").address(),
-                            AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
-                            STATX_BASIC_STATS,
-                            statx.address(),
-                            0));
+            MemorySegment statx = arena.allocate(STATX_SIZE, 8);
+            ErrnoException.check("statx " + name, tryStatx(arena, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, statx));
             return new FileStat(
                     FileStat.device(statx.get(ValueLayout.JAVA_INT, 136), statx.get(ValueLayout.JAVA_INT, 140)),
                     statx.get(ValueLayout.JAVA_LONG, 32),
@@ -330,6 +322,12 @@ public final class Fd implements AutoCloseable {
                     statx.get(ValueLayout.JAVA_LONG, 40),
                     statx.get(ValueLayout.JAVA_INT, 4));
         }
+    }
+
+    /** statx(2) of this file into {@value #STATX_SIZE} bytes. */
+    long tryStatx(Arena arena, int flags, int mask, MemorySegment statx) {
+        long empty = cString(arena, "").address();
+        return Syscall.call(Syscall.STATX, number(), empty, AT_EMPTY_PATH | flags, mask, statx.address(), 0);
     }
 
     /** fstatfs(2). */

@@ -21,9 +21,7 @@ public final class FileKey {
     private static final int BY_BIRTH = 1;
     private static final int BY_HANDLE = 2;
 
-    private static final int AT_EMPTY_PATH = 0x1000;
     private static final int STATX_BTIME = 0x800;
-    private static final int STATX_SIZE = 256;
     private static final int MAX_HANDLE_SZ = 128;
 
     private final MemorySegment bytes;
@@ -39,17 +37,16 @@ public final class FileKey {
         key.set(ValueLayout.JAVA_LONG, 0, file.stat().inode());
         key.set(ValueLayout.JAVA_INT, 8, BY_INODE);
         try (Arena arena = Arena.ofConfined()) {
-            long empty = Fd.cString(arena, "").address();
-            if (!addBirth(file, key, empty, arena)) {
-                addHandle(file, key, empty, arena);
+            if (!addBirth(file, key, arena)) {
+                addHandle(file, key, arena);
             }
         }
         return new FileKey(key);
     }
 
-    private static boolean addBirth(Fd file, MemorySegment key, long empty, Arena arena) {
-        MemorySegment statx = arena.allocate(STATX_SIZE, 8);
-        long result = Syscall.call(Syscall.STATX, file.number(), empty, AT_EMPTY_PATH, STATX_BTIME, statx.address(), 0);
+    private static boolean addBirth(Fd file, MemorySegment key, Arena arena) {
+        MemorySegment statx = arena.allocate(Fd.STATX_SIZE, 8);
+        long result = file.tryStatx(arena, 0, STATX_BTIME, statx);
         if (result != 0 || (statx.get(ValueLayout.JAVA_INT, 0) & STATX_BTIME) == 0) {
             return false;
         }
@@ -59,12 +56,19 @@ public final class FileKey {
         return true;
     }
 
-    private static void addHandle(Fd file, MemorySegment key, long empty, Arena arena) {
+    private static void addHandle(Fd file, MemorySegment key, Arena arena) {
+        long empty = Fd.cString(arena, "").address();
         MemorySegment handle = arena.allocate(8 + MAX_HANDLE_SZ, 8);
         MemorySegment mount = arena.allocate(ValueLayout.JAVA_INT);
         handle.set(ValueLayout.JAVA_INT, 0, MAX_HANDLE_SZ);
         long result = Syscall.call(
-                Syscall.NAME_TO_HANDLE_AT, file.number(), empty, handle.address(), mount.address(), AT_EMPTY_PATH, 0);
+                Syscall.NAME_TO_HANDLE_AT,
+                file.number(),
+                empty,
+                handle.address(),
+                mount.address(),
+                Fd.AT_EMPTY_PATH,
+                0);
         int length = handle.get(ValueLayout.JAVA_INT, 0);
         if (result != 0 || length < 0 || length > MAX_HANDLE_SZ) {
             return; // EOPNOTSUPP: its file system has none

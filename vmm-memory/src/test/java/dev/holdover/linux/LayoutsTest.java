@@ -52,7 +52,7 @@ class LayoutsTest {
         RENAMED.put("FileKey.BY_INODE", null);
         RENAMED.put("FileKey.BY_BIRTH", null);
         RENAMED.put("FileKey.BY_HANDLE", null);
-        RENAMED.put("FileKey.STATX_SIZE", "sizeof(struct statx)");
+        RENAMED.put("Fd.STATX_SIZE", "sizeof(struct statx)");
         RENAMED.put("Signals.KICK", null);
         RENAMED.put("Signals.ACTION_SIZE", "sizeof(struct sigaction)");
         RENAMED.put("Signals.SET_SIZE", "sizeof(sigset_t)");
