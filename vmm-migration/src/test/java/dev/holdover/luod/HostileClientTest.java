@@ -15,6 +15,7 @@ import dev.holdover.liveupdate.SessionException;
 import dev.holdover.liveupdate.Tokens;
 import dev.holdover.liveupdate.wire.ForeignFd;
 import dev.holdover.liveupdate.wire.LineSocket;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -294,13 +295,16 @@ class HostileClientTest {
         silent[0].close();
     }
 
+    private SilentFileSystem mountSilent() throws IOException {
+        SilentFileSystem silent = SilentFileSystem.tryMount(Files.createDirectory(dir.resolve("silent")));
+        assumeTrue(silent != null, "FUSE cannot be mounted here: it needs root and /dev/fuse");
+        return silent;
+    }
+
     /** close(2), fstat(2) and ioctl(2) of a file of FUSE wait for its server. */
     @Test
     void aFileWhoseServerIsSilentKeepsNobodyWaiting() throws Exception {
-        Path mountPoint = Files.createDirectory(dir.resolve("silent"));
-        SilentFileSystem silent = SilentFileSystem.tryMount(mountPoint);
-        assumeTrue(silent != null, "FUSE cannot be mounted here: it needs root and /dev/fuse");
-        try (silent;
+        try (SilentFileSystem silent = mountSilent();
                 PlainClient vmm = new PlainClient(path);
                 PlainClient luoctl = new PlainClient(path)) {
             List<Fd> files = new ArrayList<>();
@@ -331,11 +335,8 @@ class HostileClientTest {
     /** The threads that close them are few. */
     @Test
     void whoPassesManySilentFilesIsDropped() throws Exception {
-        Path mountPoint = Files.createDirectory(dir.resolve("silent"));
-        SilentFileSystem silent = SilentFileSystem.tryMount(mountPoint);
-        assumeTrue(silent != null, "FUSE cannot be mounted here: it needs root and /dev/fuse");
         int uid = UnixSocket.Peer.self().uid();
-        try (silent) {
+        try (SilentFileSystem silent = mountSilent()) {
             Fd file = silent.open();
             silent.fallSilent();
             try (UnixSocket greedy = UnixSocket.connect(UnixSocket.Kind.STREAM, path);
